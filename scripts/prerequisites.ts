@@ -1,0 +1,70 @@
+/**
+ * What the tests need from the system, one row each. A new prerequisite is one row; the tests that
+ * use it import its probe from here, so that they find the same thing that `npm test` looked for.
+ */
+import { accessSync, constants, readdirSync, realpathSync } from 'node:fs'
+import { delimiter, dirname, join } from 'node:path'
+
+export type Prerequisite = {
+  readonly name: string
+  readonly usedFor: string
+  readonly debianPackage: string
+  /** Where it is, or undefined when it is missing. */
+  readonly probe: () => string | undefined
+}
+
+export const prerequisites: readonly Prerequisite[] = [
+  {
+    name: 'PostgreSQL',
+    usedFor: 'the store and end-to-end tests on both databases',
+    debianPackage: 'postgresql',
+    probe: postgresFolder,
+  },
+]
+
+export function missingPrerequisites(): readonly Prerequisite[] {
+  return prerequisites.filter(({ probe }) => probe() === undefined)
+}
+
+/** The folder with initdb, pg_ctl and postgres; the newest one where Debian has several. */
+export function postgresFolder(): string | undefined {
+  const linked = findOnPath('pg_ctl')
+  const candidates = [
+    ...pathFolders(),
+    ...(linked === undefined ? [] : [dirname(realpathSync(linked))]),
+    ...debianPostgresFolders(),
+  ]
+  const binaries = ['initdb', 'pg_ctl', 'postgres']
+  return candidates.find((folder) => binaries.every((name) => isExecutable(join(folder, name))))
+}
+
+/** The first executable of that name on PATH. */
+export function findOnPath(name: string): string | undefined {
+  return pathFolders()
+    .map((folder) => join(folder, name))
+    .find(isExecutable)
+}
+
+function pathFolders(): readonly string[] {
+  return (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '')
+}
+
+/** Debian keeps the server's binaries out of PATH, one folder per major version. */
+function debianPostgresFolders(): readonly string[] {
+  const base = '/usr/lib/postgresql'
+  try {
+    const versions = readdirSync(base).sort((a, b) => Number(b) - Number(a))
+    return versions.map((version) => join(base, version, 'bin'))
+  } catch {
+    return []
+  }
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
