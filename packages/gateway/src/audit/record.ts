@@ -5,7 +5,13 @@ import { workspace } from '../words.ts'
  * The bytes of a record, as CONTRACT.md ("Audit") fixes them. Pure: no clock, no randomness.
  */
 
-export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json }
+export type Json =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly Json[]
+  | { readonly [key: string]: Json }
 
 /** Fields that enter the hashed record as salted commitments: erasable, and still verifiable. */
 export const privateFields: ReadonlySet<string> = new Set([
@@ -104,7 +110,8 @@ export function draftRecord(fields: RecordFields, stamp: Stamp, nextSalt: () => 
     }
   }
   const names = Object.keys(members).sort()
-  const join = (some: readonly string[]) => some.map((name) => `"${name}":${members[name]}`).join(',')
+  const join = (some: readonly string[]) =>
+    some.map((name) => `"${name}":${members[name]}`).join(',')
   const before = join(names.filter((name) => name < 'n'))
   const after = join(names.filter((name) => name > 'n'))
   const text = (value: Json | undefined) => (typeof value === 'string' ? value : null)
@@ -115,11 +122,11 @@ export function draftRecord(fields: RecordFields, stamp: Stamp, nextSalt: () => 
     disclosed: Object.keys(disclosed).length === 0 ? null : JSON.stringify(disclosed),
     kind: fields.kind,
     timeMs: stamp.timeMs,
-    requestId: text(fields['request_id']),
-    attemptNo: number(fields['attempt_no']),
-    agent: text(fields['agent']),
-    opens: fields.kind === 'attempt' && fields['decision'] === 'allow',
-    closes: number(fields['closes']),
+    requestId: text(fields.request_id),
+    attemptNo: number(fields.attempt_no),
+    agent: text(fields.agent),
+    opens: fields.kind === 'attempt' && fields.decision === 'allow',
+    closes: number(fields.closes),
   }
 }
 

@@ -131,6 +131,8 @@ export type BootRow = Tenant & {
   started_at: number
   /** Every attempt numbered below this has its outcome. */
   settled: number
+  /** Its last sign of life: on PostgreSQL the sequencer closes boots that fell silent. */
+  seen_at: number
   closed_at: number | null
 }
 

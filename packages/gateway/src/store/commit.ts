@@ -1,0 +1,151 @@
+import { type Draft, leafHash, recordBody } from '../audit/record.ts'
+import type { Row, Write, WriteResult } from './store.ts'
+
+/** A write as it crosses into the room that commits it: plain data. */
+export type PlainWrite = Omit<Write, 'statements'> & {
+  readonly statements: readonly {
+    readonly sql: string
+    readonly parameters: readonly unknown[]
+    readonly mustTouch: boolean
+  }[]
+}
+
+/** A record with its number, ready to be inserted. */
+export type Numbered = {
+  readonly draft: Draft
+  readonly n: number
+  readonly body: string
+  readonly leafHash: string
+}
+
+/** What a database must offer to commit a group. `begin` takes the policy lock, shared or not. */
+export type Connection = {
+  begin(policyLock: 'shared' | 'exclusive'): void | Promise<void>
+  readPolicyEpoch(): number | Promise<number>
+  bumpPolicyEpoch(): void | Promise<void>
+  run(sql: string, parameters: readonly unknown[]): Touched | Promise<Touched>
+  savepoint(step: 'set' | 'release' | 'undo'): void | Promise<void>
+  insertRecords(records: readonly Numbered[], settled: number | null): void | Promise<void>
+  commit(): void | Promise<void>
+  rollback(): void | Promise<void>
+}
+
+export type Touched = { readonly rows: readonly Row[]; readonly count: number }
+
+/** A boot's numbering and its attempts that have no outcome yet, oldest first. */
+export type Numbering = { next: number; readonly open: Set<number>; settled: number }
+
+/** A write that the database itself refused; the others of its group stand. */
+export type Failed = { readonly kind: 'failed'; readonly message: string }
+
+/** How far `settled` may lie behind before it is written again: what a crash costs to re-read. */
+const settledEvery = 512
+
+/**
+ * Commits a group of writes in one transaction, in order. Each write stands or falls alone;
+ * numbers are given only after the policy epoch was read under its lock, and given back when the
+ * transaction fails. Throws what the database threw; then nothing of the group was written.
+ */
+export async function commitGroup(
+  group: readonly PlainWrite[],
+  connection: Connection,
+  numbering: Numbering,
+): Promise<readonly (WriteResult | Failed)[]> {
+  const records: Numbered[] = []
+  const results: (WriteResult | Failed)[] = []
+  try {
+    await connection.begin(group.some((write) => write.bumpsPolicy) ? 'exclusive' : 'shared')
+    let epoch = await connection.readPolicyEpoch()
+    for (const write of group) {
+      const result = await apply(write, connection, epoch)
+      if (result.kind === 'done' && write.bumpsPolicy) {
+        await connection.bumpPolicyEpoch()
+        epoch += 1
+      }
+      results.push(
+        result.kind === 'done'
+          ? { ...result, policyEpoch: epoch, numbers: number(write.records, records, numbering) }
+          : result,
+      )
+    }
+    const settled = settledAfter(records, numbering)
+    const isDue = settled - numbering.settled >= settledEvery
+    await connection.insertRecords(records, isDue ? settled : null)
+    await connection.commit()
+    accept(records, numbering)
+    if (isDue) numbering.settled = settled
+    return results
+  } catch (error) {
+    await connection.rollback()
+    throw error
+  }
+}
+
+async function apply(
+  write: PlainWrite,
+  connection: Connection,
+  epoch: number,
+): Promise<WriteResult | Failed> {
+  if (write.ifPolicyEpoch !== undefined && write.ifPolicyEpoch !== epoch) {
+    return { kind: 'stale', policyEpoch: epoch }
+  }
+  const rows: (readonly Row[])[] = []
+  if (write.statements.length > 0) {
+    await connection.savepoint('set')
+    for (const [index, statement] of write.statements.entries()) {
+      const touched = await attempt(statement, connection)
+      if ('kind' in touched || (statement.mustTouch && touched.count === 0)) {
+        await connection.savepoint('undo')
+        return 'kind' in touched ? touched : { kind: 'unmet', statement: index }
+      }
+      rows.push(touched.rows)
+    }
+    await connection.savepoint('release')
+  }
+  return { kind: 'done', rows, numbers: [], policyEpoch: epoch }
+}
+
+/** A broken constraint is the write's own failure; anything else (disk, connection) is everyone's. */
+async function attempt(
+  statement: PlainWrite['statements'][number],
+  connection: Connection,
+): Promise<Touched | Failed> {
+  try {
+    return await connection.run(statement.sql, statement.parameters)
+  } catch (error) {
+    if (!isConstraint(error)) throw error
+    return { kind: 'failed', message: error.message }
+  }
+}
+
+/** SQLITE_CONSTRAINT (19) and its extended codes; SQLSTATE class 23. */
+function isConstraint(error: unknown): error is Error {
+  if (!(error instanceof Error)) return false
+  if ('errcode' in error && typeof error.errcode === 'number') return (error.errcode & 0xff) === 19
+  return 'code' in error && typeof error.code === 'string' && error.code.startsWith('23')
+}
+
+function number(drafts: readonly Draft[], records: Numbered[], numbering: Numbering): number[] {
+  return drafts.map((draft) => {
+    const n = numbering.next + records.length
+    const body = recordBody(draft, n)
+    records.push({ draft, n, body, leafHash: leafHash(body) })
+    return n
+  })
+}
+
+/** The lowest number that is still open once these records stand. */
+function settledAfter(records: readonly Numbered[], numbering: Numbering): number {
+  const closed = new Set(records.map((record) => record.draft.closes))
+  for (const n of numbering.open) if (!closed.has(n)) return n
+  const stillOpen = records.find((record) => record.draft.opens && !closed.has(record.n))
+  return stillOpen?.n ?? numbering.next + records.length
+}
+
+function accept(records: readonly Numbered[], numbering: Numbering): void {
+  numbering.next += records.length
+  for (const { draft, n } of records) {
+    if (draft.opens) numbering.open.add(n)
+    if (draft.closes !== null) numbering.open.delete(draft.closes)
+  }
+}

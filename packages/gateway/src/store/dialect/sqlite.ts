@@ -1,0 +1,133 @@
+import { Worker } from 'node:worker_threads'
+import {
+  type CompiledQuery,
+  type DatabaseConnection,
+  type Driver,
+  Kysely,
+  type QueryResult,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+} from 'kysely'
+import type { Failed, PlainWrite, Touched } from '../commit.ts'
+import type { Schema } from '../schema.ts'
+import type { WriteResult } from '../store.ts'
+import type { Database } from './database.ts'
+
+/** The run of this process: its records are numbered under it. */
+export type Boot = { readonly node: string; readonly boot: string }
+
+/** What the main thread asks of the worker, and what comes back. */
+export type Ask =
+  | { readonly kind: 'query'; readonly sql: string; readonly parameters: readonly unknown[] }
+  | { readonly kind: 'boot'; readonly boot: Boot }
+  | { readonly kind: 'commit'; readonly group: readonly PlainWrite[] }
+  | { readonly kind: 'close' }
+export type Answer =
+  | { readonly id: number; readonly ok: true; readonly value: unknown }
+  | { readonly id: number; readonly ok: false; readonly message: string; readonly errcode: number }
+
+/** An error of SQLite: `errcode` is its extended result code (sqlite.org/rescode.html). */
+export class SqliteError extends Error {
+  readonly errcode: number
+
+  constructor(message: string, errcode: number) {
+    super(message)
+    this.name = 'SqliteError'
+    this.errcode = errcode
+  }
+}
+
+/**
+ * Opens the embedded database in a worker of its own: the main loop never waits for a disk.
+ * `onFatal` is told when the database must not be used any more: a failed fsync may have lost
+ * what the next one would claim to be safe (SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC).
+ */
+export function openSqlite(path: string, onFatal: (error: Error) => void): Database {
+  const file = import.meta.url.endsWith('.ts') ? './sqlite-worker.ts' : './sqlite-worker.js'
+  const worker = new Worker(new URL(file, import.meta.url), { workerData: { path } })
+  const asked = new Map<number, PromiseWithResolvers<unknown>>()
+  let next = 0
+  let isGone = false
+
+  const fail = (error: Error) => {
+    for (const { reject } of asked.values()) reject(error)
+    asked.clear()
+  }
+  worker.on('message', (answer: Answer) => {
+    const pending = asked.get(answer.id)
+    asked.delete(answer.id)
+    if (answer.ok) {
+      pending?.resolve(answer.value)
+      return
+    }
+    const error = new SqliteError(answer.message, answer.errcode)
+    if (fsyncFailures.has(answer.errcode)) onFatal(error)
+    pending?.reject(error)
+  })
+  worker.on('error', (error: Error) => {
+    fail(error)
+    onFatal(error)
+  })
+  worker.on('exit', () => {
+    isGone = true
+    fail(new Error('the database was closed'))
+  })
+
+  const ask = <Value>(what: Ask): Promise<Value> => {
+    if (isGone) return Promise.reject(new Error('the database was closed'))
+    const pending = Promise.withResolvers<unknown>()
+    next += 1
+    asked.set(next, pending)
+    worker.postMessage({ id: next, ask: what })
+    return pending.promise as Promise<Value>
+  }
+
+  const driver = createDriver((query) =>
+    ask<Touched>({ kind: 'query', sql: query.sql, parameters: query.parameters }),
+  )
+  const db = new Kysely<Schema>({
+    dialect: {
+      createAdapter: () => new SqliteAdapter(),
+      createDriver: () => driver,
+      createIntrospector: (kysely) => new SqliteIntrospector(kysely),
+      createQueryCompiler: () => new SqliteQueryCompiler(),
+    },
+  })
+  return {
+    db,
+    startBoot: (boot) => ask({ kind: 'boot', boot }),
+    commit: (group) => ask<readonly (WriteResult | Failed)[]>({ kind: 'commit', group }),
+    close: async () => {
+      if (isGone) return
+      const gone = new Promise((resolve) => worker.once('exit', resolve))
+      await ask({ kind: 'close' })
+      await gone
+    },
+  }
+}
+
+const fsyncFailures: ReadonlySet<number> = new Set([1034, 1290])
+
+/** Transactions through Kysely serve migrations alone, before the writer begins. */
+function createDriver(execute: (query: CompiledQuery) => Promise<Touched>): Driver {
+  const connection: DatabaseConnection = {
+    async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
+      const { rows, count } = await execute(query)
+      return { rows: rows as Row[], numAffectedRows: BigInt(count) }
+    },
+    streamQuery() {
+      throw new Error('read in pages: a stream would hold up the writer')
+    },
+  }
+  const raw = (sql: string) => execute({ sql, parameters: [] } as unknown as CompiledQuery)
+  return {
+    init: async () => {},
+    acquireConnection: async () => connection,
+    beginTransaction: async () => void (await raw('begin')),
+    commitTransaction: async () => void (await raw('commit')),
+    rollbackTransaction: async () => void (await raw('rollback')),
+    releaseConnection: async () => {},
+    destroy: async () => {},
+  }
+}

@@ -1,0 +1,7 @@
+import type { Migration } from 'kysely/migration'
+import { up as first } from './0001-first.ts'
+
+/** In order, append-only: what has landed in somebody's database is never edited. */
+export const migrations: Readonly<Record<string, Migration>> = {
+  '0001-first': { up: first },
+}

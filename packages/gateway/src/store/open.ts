@@ -1,0 +1,106 @@
+import { Migrator } from 'kysely/migration'
+import { draftRecord, saltBytes } from '../audit/record.ts'
+import { Malfunction } from '../errors.ts'
+import { type Clock, type Random, workspace } from '../words.ts'
+import { openPostgres } from './dialect/postgres.ts'
+import { openSqlite } from './dialect/sqlite.ts'
+import { migrations } from './migrations/migrations.ts'
+import type { Store } from './store.ts'
+import { createWriter } from './writer.ts'
+
+export type Place =
+  | { readonly kind: 'sqlite'; readonly path: string }
+  | { readonly kind: 'postgres'; readonly url: string }
+
+export type StoreContext = {
+  /** Stable name of this node; its records carry it. */
+  readonly node: string
+  readonly gatewayVersion: string
+  readonly clock: Clock
+  readonly random: Random
+  /** Told when the database must not be used any more: the process must end. */
+  readonly onFatal?: (error: Error) => void
+}
+
+/**
+ * Opens the database, brings its schema up to date and begins a boot of this node. Throws
+ * Malfunction `store_unavailable` when it can't be reached or is from a newer okoro.
+ */
+export async function openStore(place: Place, context: StoreContext): Promise<Store> {
+  const { node, clock, random, gatewayVersion } = context
+  const onFatal = context.onFatal ?? (() => {})
+  const database =
+    place.kind === 'sqlite' ? openSqlite(place.path, onFatal) : openPostgres(place.url)
+  const boot = `${clock().toString(36)}-${Buffer.from(random(6)).toString('hex')}`
+  const { db } = database
+  try {
+    await migrate(db)
+    await db
+      .insertInto('boot')
+      .values({
+        ...{ workspace_id: workspace, node, boot, settled: 0, closed_at: null },
+        ...{ started_at: clock(), seen_at: clock() },
+      })
+      .execute()
+    await database.startBoot({ node, boot })
+  } catch (cause) {
+    await database.close().catch(() => {})
+    throw unreachable(place, cause)
+  }
+  const { epoch } = await db
+    .selectFrom('policy')
+    .select('epoch')
+    .where('workspace_id', '=', workspace)
+    .executeTakeFirstOrThrow()
+  const writer = createWriter(database.commit, Number(epoch))
+  const nextSalt = createSalts(random)
+  return {
+    node,
+    boot,
+    dialect: place.kind,
+    db,
+    write: writer.write,
+    policyEpoch: writer.policyEpoch,
+    draft: (fields) =>
+      draftRecord(fields, { node, boot, gatewayVersion, timeMs: clock() }, nextSalt),
+    close: async () => {
+      await writer.drain()
+      await database.close()
+    },
+  }
+}
+
+async function migrate(db: Store['db']): Promise<void> {
+  const { error } = await new Migrator({
+    db,
+    provider: { getMigrations: async () => migrations },
+  }).migrateToLatest()
+  if (error) throw error
+  await db
+    .insertInto('policy')
+    .values({ workspace_id: workspace, epoch: 0 })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute()
+}
+
+/** Salts out of a block: asking the system for 16 bytes eight times a call would show. */
+function createSalts(random: Random): () => Uint8Array {
+  let block = random(256 * saltBytes)
+  let used = 0
+  return () => {
+    if (used === block.length) {
+      block = random(256 * saltBytes)
+      used = 0
+    }
+    used += saltBytes
+    return block.subarray(used - saltBytes, used)
+  }
+}
+
+function unreachable(place: Place, cause: unknown): Malfunction {
+  const where = place.kind === 'sqlite' ? place.path : 'OKORO_DATABASE_URL'
+  const why = cause instanceof Error ? cause.message : String(cause)
+  return new Malfunction('store_unavailable', `The database at ${where} can't be used: ${why}`, {
+    cause,
+  })
+}

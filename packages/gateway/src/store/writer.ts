@@ -1,0 +1,87 @@
+import { Malfunction } from '../errors.ts'
+import type { Failed, PlainWrite } from './commit.ts'
+import type { Write, WriteResult } from './store.ts'
+
+/** Commits a group in one transaction; rejects when nothing of it became durable. */
+export type CommitGroup = (
+  group: readonly PlainWrite[],
+) => Promise<readonly (WriteResult | Failed)[]>
+
+export type Writer = {
+  write(write: Write): Promise<WriteResult>
+  policyEpoch(): number
+  /** Resolves once everything that was begun is settled. */
+  drain(): Promise<void>
+}
+
+type Waiting = {
+  readonly write: PlainWrite
+  readonly resolve: (result: WriteResult) => void
+  readonly reject: (error: Error) => void
+}
+
+/** More than this in one transaction would make the first wait for the last. */
+const groupSize = 512
+
+/**
+ * Group commit: one transaction is under way at a time, and what arrives meanwhile makes up the
+ * next one. A lone write starts at once; nothing waits on a timer.
+ */
+export function createWriter(commit: CommitGroup, firstEpoch: number): Writer {
+  let waiting: Waiting[] = []
+  let epoch = firstEpoch
+  let running: Promise<void> | null = null
+
+  const settle = (one: Waiting, result: WriteResult | Failed) => {
+    if (result.kind === 'failed') {
+      one.reject(new Malfunction('conflict', `The database refused the write: ${result.message}`))
+      return
+    }
+    if (result.kind !== 'unmet' && result.policyEpoch > epoch) epoch = result.policyEpoch
+    one.resolve(result)
+  }
+
+  const run = async () => {
+    while (waiting.length > 0) {
+      const group = waiting.slice(0, groupSize)
+      waiting = waiting.slice(groupSize)
+      try {
+        const results = await commit(group.map((one) => one.write))
+        for (const [index, one] of group.entries()) settle(one, results[index] as WriteResult)
+      } catch (error) {
+        const failure = unavailable(error)
+        for (const one of group) one.reject(failure)
+      }
+    }
+    running = null
+  }
+
+  return {
+    write: (write) =>
+      new Promise((resolve, reject) => {
+        waiting.push({ write: plain(write), resolve, reject })
+        running ??= run()
+      }),
+    policyEpoch: () => epoch,
+    drain: async () => {
+      while (running) await running
+    },
+  }
+}
+
+const plain = (write: Write): PlainWrite => ({
+  ...write,
+  statements: (write.statements ?? []).map(({ query, mustTouch }) => ({
+    sql: query.sql,
+    parameters: query.parameters,
+    mustTouch: mustTouch ?? false,
+  })),
+})
+
+/** Quiet outside, rich inside: the cause stays for the log. */
+const unavailable = (cause: unknown): Malfunction =>
+  new Malfunction(
+    'audit_unavailable',
+    'The audit log cannot be written just now; nothing was done. Try again shortly.',
+    { cause },
+  )
