@@ -239,6 +239,14 @@ suite('the tree', () => {
     assert.deepEqual(judge('policy/decide.test', "import '../store/schema.ts'\nprocess.env.A"), [])
   })
 
+  test('only a test imports a test', () => {
+    assert.deepEqual(judge('store/testing', "import { connect } from 'node:net'"), [])
+    assert.deepEqual(judge('store/open', "import { x } from './testing.ts'"), [
+      'imports a test (./testing.ts)',
+    ])
+    assert.deepEqual(judge('store/open.test', "import { x } from './testing.ts'"), [])
+  })
+
   test('no package reaches into another', () => {
     const judgeSandbox = (specifier: string) =>
       checkArrows([{ path: 'packages/sandbox/src/a.ts', source: `import '${specifier}'` }]).length

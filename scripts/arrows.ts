@@ -1,8 +1,9 @@
 /**
  * The arrows of DESIGN.md, "The house", as a pure function over source files.
  *
- * Tests (`*.test.ts`) may import anything: they are not judged, only their names are. A type-only
- * import is an arrow like any other, since a room that knows another's types knows the other.
+ * Tests (`*.test.ts`, and `testing.ts` beside them) may import anything: they are not judged, only
+ * their names are; nothing else may import them. A type-only import is an arrow like any other,
+ * since a room that knows another's types knows the other.
  */
 import { posix } from 'node:path'
 import { codeOf, type Import, importsOf, lineAt } from './source-text.ts'
@@ -26,11 +27,19 @@ export type Violation = {
  */
 const layers: Readonly<Record<string, readonly string[]>> = {
   words: ['words', 'errors', 'secret', 'config'],
-  catalogue: ['catalog/provider'],
+  catalogue: [
+    'catalog/provider',
+    'catalog/auth',
+    'catalog/endpoint',
+    'catalog/path-tree',
+    'catalog/vocabulary',
+  ],
   rules: [
     'policy',
     'inject',
     'vault/seal',
+    'vault/aes-gcm',
+    'vault/base64url',
     'audit/record',
     'audit/tree',
     'audit/checkpoint',
@@ -44,6 +53,8 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'catalog/load',
     'catalog/check',
     'vault/keys',
+    'vault/key-file',
+    'vault/local-root-key',
     'audit/append',
     'audit/sequence',
     'connections',
@@ -107,9 +118,10 @@ const opensNothing =
 
 /** Judges all files together; an empty answer means that every arrow points the right way. */
 export function checkArrows(files: readonly SourceFile[]): readonly Violation[] {
-  const judged = files.filter(({ path }) => !path.endsWith('.test.ts'))
+  const judged = files.filter(({ path }) => !isTest(path))
   return [
     ...files.flatMap(checkName),
+    ...judged.flatMap(checkTestImports),
     ...judged.flatMap(checkPackageBorder),
     ...judged.filter(({ path }) => path.startsWith(gatewaySource)).flatMap(checkGatewayFile),
     ...checkCycles(judged),
@@ -119,6 +131,17 @@ export function checkArrows(files: readonly SourceFile[]): readonly Violation[] 
 function checkName({ path }: SourceFile): Violation[] {
   const bad = path.split('/').find((part) => badNames.test(part.replace(/\..*$/, '')))
   return bad === undefined ? [] : [{ path, line: 1, message: `"${bad}" names no thing` }]
+}
+
+function checkTestImports({ path, source }: SourceFile): Violation[] {
+  return importsOf(source)
+    .filter(({ specifier }) => isTest(specifier))
+    .map(({ specifier, line }) => ({ path, line, message: `imports a test (${specifier})` }))
+}
+
+/** Test code; it is not published either. */
+export function isTest(path: string): boolean {
+  return /(?:\.test|(?:^|\/)testing)\.tsx?$/.test(path)
 }
 
 function checkPackageBorder({ path, source }: SourceFile): Violation[] {
