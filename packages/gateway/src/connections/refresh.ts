@@ -1,0 +1,211 @@
+import { isRefusal, type Refusal, refuse } from '../errors.ts'
+import { changeConnection, findConnection } from '../store/connection.ts'
+import type { ConnectionRow } from '../store/schema.ts'
+import { openApplication } from './applications.ts'
+import { connectionRecord, type Usable, usable } from './connection.ts'
+import type { ConnectionsContext } from './context.ts'
+import { expiryOf, type KeptCredential, openCredential, sealCredential } from './credential.ts'
+import type { TokenFailure } from './dialect.ts'
+import { refreshTokens, type Tokens } from './oauth2.ts'
+
+/** Milliseconds: providers answer the same refresh twice within ten seconds with an error. */
+const shortestPauseMs = 10_000
+const longestPauseMs = 300_000
+
+/** A connection whose credential is durable, and that credential. */
+export type Fresh = {
+  readonly kind: 'fresh'
+  readonly row: ConnectionRow
+  readonly kept: KeptCredential
+}
+
+export type Refresher = {
+  /**
+   * A credential newer than `usedVersion`: what another node wrote, or the answer of a refresh.
+   * One refresh of a connection at a time in this process; whoever asks meanwhile gets its result,
+   * and nobody who hangs up ends it. New tokens are durable before anyone sees them (P4, P5).
+   * Refuses while the provider fails (with `Retry-After`) and when a new consent is needed. Throws
+   * Malfunction when nothing can be written; the tokens are then kept here and written next time.
+   */
+  refresh(connectionId: string, usedVersion: number): Promise<Fresh | Refusal>
+  /** Whether a refresh failed so recently that it is not tried again yet. */
+  isPaused(connectionId: string): boolean
+}
+
+type Obtained = { readonly version: number; readonly tokens: Tokens; readonly obtainedAt: number }
+type Pause = { readonly untilMs: number; readonly lengthMs: number; readonly failure: TokenFailure }
+
+/** What one process remembers of its refreshes. */
+type Memory = {
+  readonly flights: Map<string, Promise<Fresh | Refusal>>
+  readonly pauses: Map<string, Pause>
+  /** Tokens that could not be written: the provider may have ended the ones before them. */
+  readonly unwritten: Map<string, Obtained>
+}
+
+export function createRefresher(context: ConnectionsContext): Refresher {
+  const memory: Memory = { flights: new Map(), pauses: new Map(), unwritten: new Map() }
+  return {
+    refresh: (id, usedVersion) => {
+      const flight = memory.flights.get(id)
+      if (flight) return flight
+      const started = refresh(context, memory, { id, usedVersion }).finally(() =>
+        memory.flights.delete(id),
+      )
+      memory.flights.set(id, started)
+      return started
+    },
+    isPaused: (id) => (memory.pauses.get(id)?.untilMs ?? 0) > context.clock(),
+  }
+}
+
+type Wanted = { readonly id: string; readonly usedVersion: number }
+
+async function refresh(
+  context: ConnectionsContext,
+  memory: Memory,
+  { id, usedVersion }: Wanted,
+): Promise<Fresh | Refusal> {
+  const found = await findUsable(context, id)
+  if (isRefusal(found)) return found
+  const { row } = found
+  if (row.version > usedVersion) return await open(context, row)
+  const pause = memory.pauses.get(id)
+  if (pause && pause.untilMs > context.clock()) return paused(context, pause, row)
+  const refreshing = { ...found, kept: await openCredential(context.vault, row) }
+  const unwritten = memory.unwritten.get(id)
+  const answer = unwritten?.version === row.version ? unwritten : await ask(context, refreshing)
+  if ('tokens' in answer) return await keep(context, memory, { ...refreshing, ...answer })
+  if (answer.kind === 'dead') return await bury(context, found, answer)
+  return await postpone(context, memory, { row, failure: answer })
+}
+
+type Refreshing = Usable & { readonly kept: KeptCredential }
+
+const findUsable = async (
+  { store, catalog }: ConnectionsContext,
+  id: string,
+): Promise<Usable | Refusal> => usable(await findConnection(store.db, id), catalog.providers)
+
+async function ask(
+  context: ConnectionsContext,
+  { row, provider, kept }: Refreshing,
+): Promise<Obtained | TokenFailure> {
+  const application =
+    row.application_id === null ? null : await openApplication(context, row.application_id)
+  if (!application) return hopeless('The application of this connection is gone.')
+  if (kept.refreshToken === null) return hopeless(`${provider.title} gave no refresh token.`)
+  const { row: client, clientSecret } = application
+  const caller = { auth: provider.auth, clientId: client.client_id, clientSecret }
+  const answer = await refreshTokens({ ...caller, fetch: context.fetch }, kept.refreshToken)
+  if (answer.kind !== 'tokens') return answer
+  return { version: row.version, tokens: answer, obtainedAt: context.clock() }
+}
+
+const hopeless = (text: string): TokenFailure => ({
+  ...{ kind: 'dead', code: 'upstream_invalid', hasAnswered: false, text, retryAfterSeconds: null },
+})
+
+async function keep(
+  context: ConnectionsContext,
+  memory: Memory,
+  { row, kept, tokens, obtainedAt, provider, version }: Refreshing & Obtained,
+): Promise<Fresh | Refusal> {
+  const { store, vault, clock } = context
+  // Until it is written it is here: the old refresh token may already be of no use.
+  memory.unwritten.set(row.id, { tokens, obtainedAt, version })
+  const sealed_credential = await sealCredential(vault, row.id, {
+    ...{ hosts: provider.credentialHosts, tokens, obtainedAt },
+    oldRefreshToken: kept.refreshToken,
+  })
+  const change = {
+    ...{ sealed_credential, expires_at: expiryOf(tokens, obtainedAt), updated_at: clock() },
+    ...{ granted_scopes: tokens.scopes ?? row.granted_scopes, reason: null },
+  }
+  const result = await store.write({
+    statements: [changeConnection(store.db, row, change)],
+    records: [store.draft({ kind: 'credential.refreshed', ...connectionRecord(row) })],
+  })
+  memory.unwritten.delete(row.id)
+  memory.pauses.delete(row.id)
+  if (result.kind !== 'done') return await yieldToOther(context, row)
+  return await open(context, { ...row, ...change, version: row.version + 1 })
+}
+
+/** Someone else wrote meanwhile: theirs is the connection now, and the overlap is on record (P4). */
+async function yieldToOther(
+  context: ConnectionsContext,
+  before: ConnectionRow,
+): Promise<Fresh | Refusal> {
+  const { store } = context
+  const kind = 'credential.refresh_overlapped'
+  await store.write({ records: [store.draft({ kind, ...connectionRecord(before) })] })
+  return await reopen(context, before.id)
+}
+
+async function reopen(context: ConnectionsContext, id: string): Promise<Fresh | Refusal> {
+  const found = await findUsable(context, id)
+  return isRefusal(found) ? found : await open(context, found.row)
+}
+
+/** Only a new consent helps, unless someone else has written a newer credential meanwhile. */
+async function bury(
+  context: ConnectionsContext,
+  { row, provider }: Usable,
+  { text }: TokenFailure,
+): Promise<Fresh | Refusal> {
+  const { store, clock } = context
+  const reason = `${provider.title} no longer renews its access (${text})`
+  const change = { status: 'needs_reconnect' as const, reason, updated_at: clock() }
+  const about = { ...connectionRecord(row), error_text: text }
+  // Touches nothing when the version has moved on: then that one is the answer.
+  await store.write({
+    statements: [changeConnection(store.db, row, change)],
+    records: [
+      store.draft({ kind: 'credential.refresh_failed', ...about, judged: 'dead' }),
+      store.draft({ kind: 'connection.needs_reconnect', ...about }),
+    ],
+    bumpsPolicy: true,
+  })
+  return await reopen(context, row.id)
+}
+
+type Postponed = { readonly row: ConnectionRow; readonly failure: TokenFailure }
+
+/** The credential stays as it is; each failure in a row doubles the pause. */
+async function postpone(
+  context: ConnectionsContext,
+  memory: Memory,
+  { row, failure }: Postponed,
+): Promise<Refusal> {
+  const { store, clock } = context
+  const before = memory.pauses.get(row.id)
+  const doubled = before ? Math.min(before.lengthMs * 2, longestPauseMs) : shortestPauseMs
+  const lengthMs = Math.max((failure.retryAfterSeconds ?? 0) * 1000, doubled)
+  const pause = { untilMs: clock() + lengthMs, lengthMs: doubled, failure }
+  memory.pauses.set(row.id, pause)
+  const { kind: judged, text } = failure
+  const about = { ...connectionRecord(row), judged, error_text: text }
+  await store.write({ records: [store.draft({ kind: 'credential.refresh_failed', ...about })] })
+  return paused(context, pause, row)
+}
+
+function paused({ clock }: ConnectionsContext, pause: Pause, row: ConnectionRow): Refusal {
+  const seconds = Math.max(1, Math.ceil((pause.untilMs - clock()) / 1000))
+  const { code, kind, text } = pause.failure
+  const advice =
+    kind === 'refused'
+      ? ` An operator checks the client id and secret of application ${row.application_id}.`
+      : ''
+  return refuse(
+    code,
+    `The credential of connection "${row.label}" could not be renewed (${text}).${advice} ` +
+      `It is tried again in ${seconds} s.`,
+    { connection_id: row.id },
+    seconds,
+  )
+}
+
+async function open({ vault }: ConnectionsContext, row: ConnectionRow): Promise<Fresh> {
+  return { kind: 'fresh', row, kept: await openCredential(vault, row) }
+}
