@@ -1,0 +1,190 @@
+import type { ConnectionOptions } from 'node:tls'
+import { type Dispatcher, Pool } from 'undici'
+import type { AuthorizedRequest } from '../words.ts'
+
+/** Why there was no answer, or no whole one. */
+export type ForwardError = 'upstream_unreachable' | 'upstream_invalid' | 'upstream_timeout'
+
+export type Failure = {
+  readonly error: ForwardError
+  /** Whether the provider may have seen the request. */
+  readonly mayHaveArrived: boolean
+}
+
+/** Takes the body as it comes. `chunk` returns false to pause until `resume` is called. */
+export type Sink = {
+  chunk(bytes: Buffer): boolean
+  end(): void
+  fail(failure: Failure): void
+}
+
+export type Answer = {
+  readonly status: number
+  /** Name, value, name, value … as the provider sent them. */
+  readonly rawHeaders: readonly string[]
+  drainTo(sink: Sink): void
+  resume(): void
+  abort(): void
+}
+
+export type Timeouts = {
+  readonly connectMs: number
+  readonly firstByteMs: number
+  readonly idleMs: number
+}
+
+export type UpstreamOptions = {
+  readonly connectMs: number
+  /** Sockets to one origin; further calls wait for one. */
+  readonly connections: number
+  /** A CA that is trusted besides the built-in ones, PEM. */
+  readonly ca?: string
+}
+
+export type Upstream = {
+  /**
+   * Sends the request as it was judged, plus its credential, and resolves with the head of the
+   * answer or with the failure. Redirects are handed back, nothing is ever sent twice.
+   */
+  forward(
+    request: AuthorizedRequest,
+    waits: { readonly firstByteMs: number; readonly idleMs: number; readonly signal: AbortSignal },
+  ): Promise<Answer | Failure>
+  close(): Promise<void>
+}
+
+export const isFailure = (answer: Answer | Failure): answer is Failure => 'error' in answer
+
+/** A warm pool for each origin, over verified TLS. No proxy variable of the environment counts. */
+export function createUpstream(options: UpstreamOptions): Upstream {
+  const pools = new Map<string, Pool>()
+  const poolOf = (origin: string): Pool => {
+    let pool = pools.get(origin)
+    if (!pool) {
+      const connect: ConnectionOptions & { timeout: number } = { timeout: options.connectMs }
+      if (options.ca !== undefined) connect.ca = options.ca
+      pool = new Pool(origin, {
+        ...{ connect, connections: options.connections, pipelining: 1, allowH2: false },
+        ...{ keepAliveTimeout: 30_000, keepAliveMaxTimeout: 300_000 },
+      })
+      pools.set(origin, pool)
+    }
+    return pool
+  }
+  return {
+    forward: (request, waits) =>
+      new Promise((resolve) => {
+        const { composed, headers, query } = request
+        const handler = new AnswerHandler(resolve, waits.signal)
+        poolOf(composed.origin).dispatch(
+          {
+            method: composed.method as Dispatcher.HttpMethod,
+            path: query === null ? composed.path : `${composed.path}?${query}`,
+            headers: headers.flat(),
+            body: composed.body,
+            headersTimeout: waits.firstByteMs,
+            bodyTimeout: waits.idleMs,
+          },
+          handler,
+        )
+      }),
+    close: async () => {
+      await Promise.all([...pools.values()].map((pool) => pool.destroy()))
+    },
+  }
+}
+
+const aborted = new Error('the agent went away')
+
+class AnswerHandler implements Dispatcher.DispatchHandler, Answer {
+  status = 0
+  rawHeaders: readonly string[] = []
+  #controller: Dispatcher.DispatchController | null = null
+  #sink: Sink | null = null
+  #waiting: Buffer[] = []
+  #end: (() => void) | null = null
+  #isAborted = false
+  readonly #resolve: (answer: Answer | Failure) => void
+
+  constructor(resolve: (answer: Answer | Failure) => void, signal: AbortSignal) {
+    this.#resolve = resolve
+    if (signal.aborted) this.abort()
+    else signal.addEventListener('abort', () => this.abort(), { once: true })
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#isAborted) controller.abort(aborted)
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+    // 103 and its kin announce; the answer is still to come.
+    if (status < 200) return
+    this.status = status
+    this.rawHeaders = rawHeadersOf(controller)
+    this.#resolve(this)
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (!this.#sink) this.#waiting.push(chunk)
+    else if (!this.#sink.chunk(chunk)) controller.pause()
+  }
+
+  onResponseEnd(): void {
+    this.#finish((sink) => sink.end())
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    const failure = failureOf(error)
+    if (this.status === 0) this.#resolve(failure)
+    else this.#finish((sink) => sink.fail(failure))
+  }
+
+  #finish(tell: (sink: Sink) => void): void {
+    const sink = this.#sink
+    if (sink) tell(sink)
+    else this.#end = () => this.#sink && tell(this.#sink)
+  }
+
+  drainTo(sink: Sink): void {
+    this.#sink = sink
+    const waiting = this.#waiting
+    this.#waiting = []
+    let flows = true
+    for (const chunk of waiting) flows = sink.chunk(chunk)
+    if (!flows) this.#controller?.pause()
+    this.#end?.()
+  }
+
+  resume(): void {
+    this.#controller?.resume()
+  }
+
+  abort(): void {
+    this.#isAborted = true
+    this.#controller?.abort(aborted)
+  }
+}
+
+function rawHeadersOf(controller: Dispatcher.DispatchController): readonly string[] {
+  const raw = controller.rawHeaders
+  if (!Array.isArray(raw)) return []
+  return raw.map((part) => (typeof part === 'string' ? part : part.toString('latin1')))
+}
+
+/** Errors by which a connection was never made: the provider can't have seen the request. */
+const neverArrived: ReadonlySet<string> = new Set([
+  ...['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL'],
+  ...['UND_ERR_CONNECT_TIMEOUT', 'ERR_TLS_CERT_ALTNAME_INVALID', 'SELF_SIGNED_CERT_IN_CHAIN'],
+  ...['DEPTH_ZERO_SELF_SIGNED_CERT', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'CERT_HAS_EXPIRED'],
+  ...['UNABLE_TO_GET_ISSUER_CERT_LOCALLY'],
+])
+
+function failureOf(error: Error): Failure {
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  if (neverArrived.has(code)) return { error: 'upstream_unreachable', mayHaveArrived: false }
+  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') {
+    return { error: 'upstream_timeout', mayHaveArrived: true }
+  }
+  return { error: 'upstream_invalid', mayHaveArrived: true }
+}

@@ -1,0 +1,335 @@
+import { hash } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import {
+  type Appended,
+  append,
+  appendDenial,
+  appendOutcome,
+  type CallFacts,
+} from '../audit/append.ts'
+import type { Catalog } from '../catalog/load.ts'
+import type { Provider } from '../catalog/provider.ts'
+import type { Credentials } from '../connections/credentials.ts'
+import { errors, isRefusal, problem, type Refusal, refusalOf, refuse } from '../errors.ts'
+import { inject } from '../inject/inject.ts'
+import { type Denial, decide, isDenied } from '../policy/decide.ts'
+import type { Store } from '../store/store.ts'
+import type { Verified, Verifier } from '../tokens/operation-token.ts'
+import type { AllowedRequest, Clock, ComposedRequest, Transport } from '../words.ts'
+import type { Admitted } from './admit.ts'
+import { type AgentBody, compose } from './compose.ts'
+import { type Failure, isFailure, type Upstream } from './forward.ts'
+import { methodOverride } from './headers.ts'
+import { readBody } from './read-body.ts'
+import { type Peeked, peek, reply } from './reply.ts'
+import { resolveTarget } from './target.ts'
+
+export type ProxyParts = {
+  readonly store: Store
+  readonly verifier: Verifier
+  readonly catalog: Catalog
+  readonly credentials: Credentials
+  readonly upstream: Upstream
+  readonly admit: (agentId: string) => Admitted | Refusal
+  /** Records a flood of the same refusal as one record with a count. */
+  readonly coalesce: (refusal: Coalesced) => Promise<void>
+  readonly publicUrl: string
+  readonly clock: Clock
+  /** Is told what a refusal hides: the thrown error of a malfunction. */
+  readonly onMalfunction: (error: unknown, requestId: string) => void
+}
+
+export type Coalesced = {
+  readonly agent: string
+  readonly serviceToken: string
+  readonly provider: string
+  readonly reason: string
+}
+
+/** One call on its way through the house. */
+type Call = {
+  readonly parts: ProxyParts
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly requestId: string
+  readonly provider: Provider
+  readonly url: string
+  readonly token: string
+  readonly startedMs: number
+  readonly abort: AbortController
+}
+
+/**
+ * Serves one call of `/p/<provider>/<path>`; never throws. `request` has passed `checkFraming`.
+ * The answer is the provider's own, or a problem from the table of errors.
+ */
+export async function serveCall(
+  parts: ProxyParts,
+  incoming: {
+    readonly request: IncomingMessage
+    readonly response: ServerResponse
+    readonly requestId: string
+  },
+): Promise<void> {
+  const { response, requestId } = incoming
+  response.setHeader('okoro-request-id', requestId)
+  try {
+    const call = begin(parts, incoming)
+    const refusal = isRefusal(call) ? call : await walk(call)
+    if (refusal) answerRefusal(parts, incoming, refusal)
+  } catch (error) {
+    parts.onMalfunction(error, requestId)
+    answerRefusal(parts, incoming, refusalOf(error))
+  }
+}
+
+/** The straight path. Each line feeds the next; a refusal ends it. */
+async function walk(call: Call): Promise<Refusal | null> {
+  const { parts, provider } = call
+  const verified = await parts.verifier.verify(call.token, provider.name)
+  if (isRefusal(verified)) return verified
+  const admitted = parts.admit(verified.operation.agentId)
+  if (isRefusal(admitted)) return await refuseFlood(call, verified, admitted)
+  try {
+    const target = resolveTarget({ method: call.request.method ?? '', url: call.url }, provider)
+    if (isRefusal(target)) return await deny(call, verified, { refusal: target })
+    const body = await bodyOf(call)
+    if (isRefusal(body)) return await deny(call, verified, { refusal: body })
+    const { rawHeaders } = call.request
+    const composed = compose(target, { rawHeaders, body, nowMs: parts.clock() }, provider)
+    if (isRefusal(composed)) return await deny(call, verified, { refusal: composed })
+    return await attempt(call, verified, composed)
+  } finally {
+    admitted.release()
+  }
+}
+
+function begin(
+  parts: ProxyParts,
+  { request, response, requestId }: Pick<Call, 'request' | 'response' | 'requestId'>,
+): Call | Refusal {
+  const split = /^\/p\/([^/?]+)(.*)$/s.exec(request.url ?? '')
+  const provider = parts.catalog.providers.get(split?.[1] ?? '')
+  if (!provider) {
+    const known = [...parts.catalog.providers.keys()].join(', ')
+    return refuse('unknown_provider', `There is no such provider here. There are: ${known}.`)
+  }
+  const bearer = /^bearer +([\w.~+/=-]+) *$/i.exec(request.headers.authorization ?? '')
+  if (!bearer?.[1]) {
+    return refuse(
+      'invalid_token',
+      'Send an operation token as Authorization: Bearer …; POST /t/tokens exchanges your service token for one.',
+    )
+  }
+  const abort = new AbortController()
+  response.once('close', () => response.writableFinished || abort.abort())
+  const url = split?.[2] ?? ''
+  const startedMs = performance.now()
+  return { parts, request, response, requestId, provider, url, token: bearer[1], startedMs, abort }
+}
+
+async function bodyOf({ request, response, provider }: Call): Promise<AgentBody | Refusal> {
+  const override = methodOverride(request.rawHeaders)
+  if (override) return override
+  const types = request.headersDistinct['content-type'] ?? []
+  if (types.length > 1) return refuse('bad_body', 'There is more than one Content-Type.')
+  const bytes = await readBody(request, response, provider.limits.maxBodyBytes)
+  return isRefusal(bytes) ? bytes : { contentType: types[0] ?? null, bytes }
+}
+
+/** Sends at most twice: again only after the provider called the credential expired. */
+async function attempt(
+  call: Call,
+  first: Verified,
+  composed: ComposedRequest,
+): Promise<Refusal | null> {
+  const { parts, provider } = call
+  let expiredVersion: number | null = null
+  for (let attemptNo = 1; ; attemptNo += 1) {
+    const appended = await appendAttempt(call, { verified: first, composed, attemptNo })
+    if (isRefusal(appended)) return appended
+    const { connectionId } = appended.verified.operation
+    const taken = await (expiredVersion === null
+      ? parts.credentials.take(connectionId)
+      : parts.credentials.renew(connectionId, expiredVersion))
+    if (isRefusal(taken)) {
+      await close(call, appended, { status: null, providerStatus: null, error: taken.code })
+      return taken
+    }
+    const peeked = await send(call, appended, taken.credential)
+    if (isRefusal(peeked)) return peeked
+    const isExpired = saysExpired(provider, peeked)
+    if (!isExpired || attemptNo > 1) return await giveBack(call, appended, peeked)
+    const { status } = peeked.answer
+    peeked.answer.abort()
+    await close(call, appended, { status, providerStatus: peeked.envelope?.value ?? null })
+    expiredVersion = taken.version
+  }
+}
+
+type Attempt = Appended & { readonly verified: Verified; readonly bytesIn: number }
+
+/** A revocation between judging and writing means judging again, against what is true now. */
+async function appendAttempt(
+  call: Call,
+  {
+    verified,
+    composed,
+    attemptNo,
+  }: { verified: Verified; composed: ComposedRequest; attemptNo: number },
+): Promise<Attempt | Refusal> {
+  const { parts, provider } = call
+  let current = verified
+  for (let tries = 0; tries < maxTries; tries += 1) {
+    const decided: AllowedRequest | Denial = decide(composed, { ...current, provider })
+    if (isDenied(decided)) {
+      return await deny(call, current, { ...decided, composed, attemptNo })
+    }
+    const facts = factsOf(call, current, { composed, attemptNo })
+    const appended = await append(parts.store, decided, {
+      facts,
+      policyEpoch: current.policyEpoch,
+    })
+    if (appended !== 'stale') {
+      return { ...appended, verified: current, bytesIn: composed.body?.length ?? 0 }
+    }
+    const again = await parts.verifier.verify(call.token, provider.name)
+    if (isRefusal(again)) return await deny(call, current, { refusal: again, composed, attemptNo })
+    current = again
+  }
+  const refusal = refuse('overloaded', 'The policy is changing too fast to judge this call.', {}, 1)
+  return await deny(call, current, { refusal, composed, attemptNo })
+}
+
+/** Policy changes that one call lives through before it gives up. */
+const maxTries = 8
+
+async function send(
+  call: Call,
+  appended: Attempt,
+  credential: Parameters<typeof inject>[1],
+): Promise<Peeked | Refusal> {
+  const { parts, provider, abort } = call
+  const { firstByteSeconds, idleSeconds } = provider.limits
+  try {
+    const authorized = inject(appended.audited, credential, provider)
+    const waits = { firstByteMs: firstByteSeconds * 1000, idleMs: idleSeconds * 1000 }
+    const answer = await parts.upstream.forward(authorized, { ...waits, signal: abort.signal })
+    if (!isFailure(answer)) return await peek(answer, provider.envelope)
+    const error = abort.signal.aborted ? 'client_gone' : answer.error
+    await close(call, appended, { status: null, providerStatus: null, error })
+    return refuseFailure(provider, answer)
+  } catch (error) {
+    await close(call, appended, { status: null, providerStatus: null, error: 'internal_error' })
+    throw error
+  }
+}
+
+function refuseFailure(provider: Provider, { error, mayHaveArrived }: Failure): Refusal {
+  const said = {
+    upstream_unreachable: 'could not be reached',
+    upstream_invalid: 'broke off or sent no valid answer',
+    upstream_timeout: 'did not answer in time',
+  }
+  const arrived = mayHaveArrived
+    ? 'The request may have reached it: check before you send it again.'
+    : 'The request did not reach it.'
+  return refuse(error, `${provider.title} ${said[error]}. ${arrived}`, {
+    may_have_arrived: mayHaveArrived,
+  })
+}
+
+function saysExpired({ envelope }: Provider, peeked: Peeked): boolean {
+  const status = envelope ? peeked.envelope?.value : peeked.answer.status
+  return status != null && (envelope?.expired ?? [401]).includes(status)
+}
+
+async function giveBack(call: Call, appended: Attempt, peeked: Peeked): Promise<null> {
+  await reply(peeked, call.response, ({ bytesOut, error }) =>
+    close(call, appended, {
+      status: peeked.answer.status,
+      providerStatus: peeked.envelope?.value ?? null,
+      bytesOut,
+      error,
+    }),
+  )
+  return null
+}
+
+async function close(
+  call: Call,
+  appended: Attempt,
+  outcome: {
+    readonly status: number | null
+    readonly providerStatus: number | null
+    readonly bytesOut?: number
+    readonly error?: string | null
+  },
+): Promise<void> {
+  await appendOutcome(call.parts.store, appended, {
+    ...{ bytesOut: 0, error: null, ...outcome, bytesIn: appended.bytesIn },
+    durationMs: performance.now() - call.startedMs,
+  })
+}
+
+type Refused = {
+  readonly refusal: Refusal
+  readonly rule?: string | null
+  readonly composed?: ComposedRequest
+  readonly attemptNo?: number
+}
+
+/** The refusal is recorded before it is answered; the record counts as its own outcome. */
+async function deny(call: Call, verified: Verified, refused: Refused): Promise<Refusal> {
+  const { refusal, rule = null, composed = null, attemptNo = 1 } = refused
+  const facts = factsOf(call, verified, { composed, attemptNo })
+  const { code } = refusal
+  await appendDenial(call.parts.store, facts, { code, status: errors[code].status, rule })
+  return refusal
+}
+
+async function refuseFlood(call: Call, { operation }: Verified, refusal: Refusal) {
+  await call.parts.coalesce({
+    ...{ agent: operation.agentId, serviceToken: operation.serviceTokenId },
+    ...{ provider: operation.provider, reason: refusal.code },
+  })
+  return refusal
+}
+
+function factsOf(
+  call: Call,
+  { operation, agentName, connection }: Verified,
+  { composed, attemptNo }: { composed: ComposedRequest | null; attemptNo: number },
+): CallFacts {
+  const { parts, provider, request, requestId } = call
+  const body = composed?.body ?? null
+  return {
+    ...{ requestId, attemptNo, operation, agentName },
+    ...{ connectionLabel: connection.label, owner: connection.owner },
+    ...{ agentMethod: request.method ?? '', agentPath: call.url },
+    ...{ catalogDigest: parts.catalog.digest, sandbox: provider.sandbox !== null },
+    transport: transportOf(composed?.origin ?? provider.origin),
+    method: composed?.method ?? null,
+    target: composed && composed.path + (composed.query === null ? '' : `?${composed.query}`),
+    action: composed?.action ?? null,
+    requestDigest: body && hash('sha256', body, 'base64url'),
+  }
+}
+
+const transportOf = (origin: string): Transport => (origin.startsWith('https:') ? 'tls' : 'plain')
+
+/** A refusal as the agent sees it. Of a body that was not read nobody knows the end: hang up. */
+function answerRefusal(
+  { publicUrl }: ProxyParts,
+  { request, response, requestId }: Pick<Call, 'request' | 'response' | 'requestId'>,
+  refusal: Refusal,
+): void {
+  if (response.headersSent) {
+    response.destroy()
+    return
+  }
+  const { status, headers, body } = problem(refusal, { publicUrl, requestId })
+  const closing = request.complete ? {} : { connection: 'close' }
+  response.writeHead(status, { ...headers, ...closing, 'content-length': Buffer.byteLength(body) })
+  response.end(request.method === 'HEAD' ? undefined : body)
+}

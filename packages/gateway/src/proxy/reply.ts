@@ -1,0 +1,148 @@
+import type { ServerResponse } from 'node:http'
+import type { Envelope } from '../catalog/provider.ts'
+import { EnvelopeStatus } from './envelope.ts'
+import type { Answer, Failure, ForwardError } from './forward.ts'
+import { responseHeaders } from './headers.ts'
+
+/** Bytes that are held while the provider's own status is still unknown. */
+const peekBytes = 65_536
+
+/** The beginning of an answer, read far enough to know what the provider really said. */
+export type Peeked = {
+  readonly answer: Answer
+  readonly envelope: EnvelopeStatus | null
+  /** What was held; the rest still flows. */
+  readonly chunks: readonly Buffer[]
+  /** Set when the answer is over already. */
+  readonly end: 'ended' | Failure | null
+  /** Takes over the flow. */
+  readonly flowTo: (next: Flow) => void
+}
+
+type Flow = {
+  chunk(bytes: Buffer): boolean
+  end(end: 'ended' | Failure): void
+}
+
+/**
+ * Reads the head of an answer and, where the provider hides its status in the body, so much of it
+ * that the status is known. Resolves at once where there is no envelope.
+ */
+export function peek(answer: Answer, envelope: Envelope | null): Promise<Peeked> {
+  const status = envelope && isPlainJson(answer) ? new EnvelopeStatus(envelope.status) : null
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = []
+    let held = 0
+    let end: 'ended' | Failure | null = null
+    let flow: Flow | null = null
+    let isResolved = false
+    const settle = () => {
+      if (isResolved) return
+      isResolved = true
+      const flowTo = (next: Flow) => {
+        flow = next
+      }
+      resolve({ answer, envelope: status, chunks, end, flowTo })
+    }
+    const finish = (how: 'ended' | Failure) => {
+      end = how
+      if (flow) flow.end(how)
+      else settle()
+    }
+    answer.drainTo({
+      chunk: (bytes) => {
+        status?.read(bytes)
+        if (flow) return flow.chunk(bytes)
+        chunks.push(bytes)
+        held += bytes.length
+        const isKnown = status === null || status.isDone || held > peekBytes
+        if (isKnown) settle()
+        // Between the settling and the taking over nothing may flow by.
+        return !isKnown
+      },
+      end: () => finish('ended'),
+      fail: finish,
+    })
+    if (status === null) settle()
+  })
+}
+
+/** A compressed body can't be read in passing; identity was asked for. */
+function isPlainJson({ rawHeaders }: Answer): boolean {
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    if (rawHeaders[at]?.toLowerCase() !== 'content-encoding') continue
+    if (rawHeaders[at + 1]?.toLowerCase() !== 'identity') return false
+  }
+  return true
+}
+
+export type Returned = {
+  readonly bytesOut: number
+  readonly error: null | 'client_gone' | ForwardError
+}
+
+/**
+ * Streams the answer to the agent and holds back its end: `settle` makes the outcome durable, and
+ * only then does the message become complete (P2). For event streams each event passes at once and
+ * the terminator alone is held; otherwise the newest chunk is. When `settle` fails the message is
+ * cut. Resolves when the message is over, one way or the other.
+ */
+export function reply(
+  peeked: Peeked,
+  response: ServerResponse,
+  settle: (returned: Returned) => Promise<void>,
+): Promise<void> {
+  const { answer } = peeked
+  const headers = responseHeaders(answer.rawHeaders)
+  const isEventStream = headers.some((value) => /^text\/event-stream\b/i.test(value))
+  return new Promise((resolve) => {
+    let held: Buffer | null = null
+    let bytesOut = 0
+    let isOver = false
+
+    const pass = (bytes: Buffer): boolean => {
+      bytesOut += bytes.length
+      if (isEventStream) return response.write(bytes)
+      const before = held
+      held = bytes
+      return before === null || response.write(before)
+    }
+    const over = async (error: Returned['error']) => {
+      if (isOver) return
+      isOver = true
+      try {
+        await settle({ bytesOut, error })
+        if (error === null) {
+          response.end(held ?? undefined)
+          resolve()
+          return
+        }
+      } catch {
+        // The outcome is not durable, so the agent must not see a whole message.
+      }
+      response.destroy()
+      resolve()
+    }
+    const end = (how: 'ended' | Failure) => void over(how === 'ended' ? null : how.error)
+
+    response.on('drain', () => answer.resume())
+    response.on('close', () => {
+      if (response.writableFinished || isOver) return
+      answer.abort()
+      void over('client_gone')
+    })
+    response.writeHead(answer.status, [...headers, ...ownHeaders(response)])
+    let flows = true
+    for (const chunk of peeked.chunks) flows = pass(chunk) && flows
+    if (peeked.end !== null) {
+      end(peeked.end)
+      return
+    }
+    peeked.flowTo({ chunk: pass, end })
+    if (flows) answer.resume()
+  })
+}
+
+/** Headers that were set on the response before: `writeHead` with an array would drop them. */
+const ownHeaders = (response: ServerResponse): string[] =>
+  response.getHeaderNames().flatMap((name) => [name, String(response.getHeader(name))])
