@@ -1,0 +1,62 @@
+import { type Answer, invalidParam, refusals } from '../answer.ts'
+import type { ApiRequest } from '../http/request.ts'
+import type { Scope } from '../oauth/scope.ts'
+import type { TokenPair } from '../oauth/tokens.ts'
+import type { World } from '../world.ts'
+import { readParams, type Shape } from './params.ts'
+
+/** One (path, action) of the provider. */
+export type Action = (request: ApiRequest, world: World) => Answer
+
+export type Call<Values> = {
+  readonly params: Values
+  readonly token: TokenPair
+  readonly world: World
+  readonly seed: string
+  /** Epoch seconds. */
+  readonly now: number
+}
+
+export type Conditions<Values> = {
+  /** Any one of these is enough; none means that every living token may call. */
+  readonly scopes: readonly Scope[]
+  readonly params: Shape<Values>
+}
+
+/**
+ * An action behind an access token: first the token (401), then its scopes (403), then the types of
+ * the parameters (503), then the deed.
+ */
+export function withToken<Values>(
+  { scopes, params }: Conditions<Values>,
+  run: (call: Call<Values>) => Answer,
+): Action {
+  return (request, world) => {
+    const token = authenticate(request, world)
+    if (token === null) return refusals.invalidToken
+    if (!hasAny(token, scopes)) return refusals.insufficientScope
+    const read = readParams(params, request.params)
+    if (!read.ok) return invalidParam(read.name)
+    return run({ params: read.values, token, world, seed: world.seed, now: world.now() })
+  }
+}
+
+export function hasAny(token: TokenPair, scopes: readonly Scope[]): boolean {
+  return scopes.length === 0 || scopes.some((scope) => token.scopes.includes(scope))
+}
+
+function authenticate(request: ApiRequest, world: World): TokenPair | null {
+  const given = new Set(request.authorization.map(readBearer))
+  // The documentation of 2018 passed the token as a parameter, and live clients still do.
+  const legacy = request.params.get('access_token')
+  if (legacy !== undefined) given.add(legacy)
+  const [accessToken] = given
+  if (given.size !== 1 || accessToken === undefined) return null
+  const use = world.state.tokens.use(accessToken, world.now())
+  if (use?.isFirstUse) world.state.save()
+  return use?.pair ?? null
+}
+
+function readBearer(header: string): string {
+  return /^bearer +([^ ]+)$/i.exec(header)?.[1] ?? ''
+}

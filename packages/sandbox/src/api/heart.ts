@@ -1,0 +1,63 @@
+import { invalidParam, ok } from '../answer.ts'
+import { deviceId } from '../data/devices.ts'
+import { ecgById, ecgs } from '../data/ecg.ts'
+import { ecgSignal } from '../data/ecg-signal.ts'
+import { withToken } from './action.ts'
+import { flag, optional, required, whole } from './params.ts'
+import { isWithin, pageOf, paging } from './window.ts'
+
+const pageSize = 100
+
+/**
+ * `/v2/heart` `list`: ECG recordings, newest first. Needs `user.metrics`.
+ *
+ * Source: "Heart v2 - List".
+ */
+export const listHeart = withToken(
+  {
+    scopes: ['user.metrics'],
+    params: { startdate: optional(whole), enddate: optional(whole), offset: optional(whole) },
+  },
+  ({ params, seed, now }) => {
+    const found = ecgs(seed, now).filter(({ timestamp }) => isWithin(params, timestamp))
+    const page = pageOf(found, params.offset ?? 0, pageSize)
+    const series = page.items.map((it) => ({
+      deviceid: deviceId(seed, it.device),
+      model: it.device.modelId,
+      ecg: { signalid: it.signalId, afib: it.afib },
+      ...(it.bloodPressure === null ? {} : { bloodpressure: it.bloodPressure }),
+      heart_rate: it.heartRate,
+      timestamp: it.timestamp,
+      modified: it.timestamp + it.seconds,
+    }))
+    return ok({ series, ...paging(page) })
+  },
+)
+
+/**
+ * `/v2/heart` `get`: one recording, whole microvolts. Needs `user.metrics`.
+ *
+ * Source: "Heart v2 - Get". What `with_filtered` and `with_intervals` add is not recorded anywhere,
+ * so they are judged and add nothing.
+ */
+export const getHeart = withToken(
+  {
+    scopes: ['user.metrics'],
+    params: {
+      signalid: required(whole),
+      with_filtered: optional(flag),
+      with_intervals: optional(flag),
+    },
+  },
+  ({ params, seed, now }) => {
+    const ecg = ecgById(seed, now, params.signalid)
+    if (ecg === null) return invalidParam('signalid')
+    return ok({
+      signal: ecgSignal(seed, ecg),
+      sampling_frequency: ecg.samplesPerSecond,
+      wearposition: ecg.wearPosition,
+      model: ecg.device.modelId,
+      heart_rate: ecg.heartRate,
+    })
+  },
+)

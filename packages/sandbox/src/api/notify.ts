@@ -1,0 +1,204 @@
+import { type Answer, invalidParam, ok, refusals, refuse } from '../answer.ts'
+import type { Scope } from '../oauth/scope.ts'
+import type { TokenPair } from '../oauth/tokens.ts'
+import type { Subscription } from '../state.ts'
+import { hasAny, withToken } from './action.ts'
+import { type Kind, optional, required, whole } from './params.ts'
+
+/** The categories (`appli`) and the scope of each. Source: "Notification categories". */
+const categories: Readonly<Record<number, Scope>> = {
+  1: 'user.metrics',
+  2: 'user.metrics',
+  4: 'user.metrics',
+  16: 'user.activity',
+  44: 'user.activity',
+  46: 'user.info',
+  50: 'user.sleepevents',
+  51: 'user.sleepevents',
+  52: 'user.sleepevents',
+  54: 'user.metrics',
+  55: 'user.metrics',
+  58: 'user.metrics',
+  61: 'user.metrics',
+  62: 'user.metrics',
+}
+
+const category: Kind<number> = (text) => {
+  const appli = whole(text)
+  return appli !== null && Object.hasOwn(categories, appli) ? appli : null
+}
+
+/** Kept as text and judged in the action, where a bad one has a status of its own. */
+const anything: Kind<string> = (text) => text
+
+/**
+ * `/notify` `subscribe`. Needs the scope of the category. Twice the same replaces the comment.
+ *
+ * 293 for a callback URL the provider would not call, 304 for a comment over 255 characters.
+ * Source: "Notify - Subscribe".
+ */
+export const subscribe = withToken(
+  {
+    scopes: [],
+    params: {
+      callbackurl: required(anything),
+      appli: required(category),
+      comment: optional(anything),
+    },
+  },
+  ({ params: { callbackurl, appli, comment = '' }, token, world }) => {
+    if (!mayUse(token, appli)) return refusals.insufficientScope
+    if (!isCallable(callbackurl)) return badCallback
+    if (comment.length > 255) return badComment
+    const { clientId, userId } = token
+    const added = { clientId, userId, appli, callbackUrl: callbackurl, comment }
+    const { state } = world
+    state.subscriptions = [...without(state.subscriptions, added), added]
+    state.save()
+    return ok()
+  },
+)
+
+/** `/notify` `get`: one subscription; `appli` is 1 when absent. Source: "Notify - Get". */
+export const getSubscription = withToken(
+  {
+    scopes: [],
+    params: { callbackurl: required(anything), appli: optional(category) },
+  },
+  ({ params: { callbackurl, appli = 1 }, token, world }) => {
+    if (!mayUse(token, appli)) return refusals.insufficientScope
+    const found = find(world.state.subscriptions, keyOf(token, appli, callbackurl))
+    return found === undefined ? noSuchSubscription : ok(describe(found))
+  },
+)
+
+/** `/notify` `list`: the person's subscriptions at this application. Source: "Notify - List". */
+export const listSubscriptions = withToken(
+  {
+    scopes: [],
+    params: { appli: optional(category) },
+  },
+  ({ params: { appli }, token, world }) => {
+    if (appli !== undefined && !mayUse(token, appli)) return refusals.insufficientScope
+    const profiles = world.state.subscriptions
+      .filter(({ clientId, userId }) => clientId === token.clientId && userId === token.userId)
+      .filter((it) => appli === undefined || it.appli === appli)
+    return ok({ profiles: profiles.map(describe) })
+  },
+)
+
+/** `/notify` `update`: another URL, category or comment. Source: "Notify - Update". */
+export const updateSubscription = withToken(
+  {
+    scopes: [],
+    params: {
+      callbackurl: required(anything),
+      appli: required(category),
+      new_callbackurl: optional(anything),
+      new_appli: optional(category),
+      comment: optional(anything),
+    },
+  },
+  ({ params, token, world }): Answer => {
+    const { new_callbackurl: url, new_appli: appli, comment } = params
+    if (url === undefined && appli === undefined && comment === undefined) {
+      return invalidParam('new_callbackurl')
+    }
+    if (![params.appli, appli ?? params.appli].every((it) => mayUse(token, it))) {
+      return refusals.insufficientScope
+    }
+    if (url !== undefined && !isCallable(url)) return badCallback
+    if (comment !== undefined && comment.length > 255) return badComment
+    const { state } = world
+    const old = find(state.subscriptions, keyOf(token, params.appli, params.callbackurl))
+    if (old === undefined) return noSuchSubscription
+    const changed = {
+      ...old,
+      callbackUrl: url ?? old.callbackUrl,
+      appli: appli ?? old.appli,
+      comment: comment ?? old.comment,
+    }
+    state.subscriptions = [...without(without(state.subscriptions, old), changed), changed]
+    state.save()
+    return ok()
+  },
+)
+
+/**
+ * `/notify` `revoke`: ends the subscriptions of a callback URL, of one category when `appli` is
+ * sent. 294 when there is none. Source: "Notify - Revoke".
+ */
+export const revokeSubscription = withToken(
+  {
+    scopes: [],
+    params: { callbackurl: required(anything), appli: optional(category) },
+  },
+  ({ params: { callbackurl, appli }, token, world }) => {
+    if (appli !== undefined && !mayUse(token, appli)) return refusals.insufficientScope
+    const { state } = world
+    const kept = state.subscriptions.filter(
+      (it) => !isSame(it, keyOf(token, appli ?? it.appli, callbackurl)),
+    )
+    if (kept.length === state.subscriptions.length) {
+      return refuse(294, 'No subscription could be deleted')
+    }
+    state.subscriptions = kept
+    state.save()
+    return ok()
+  },
+)
+
+/** The subscriptions with the one that a newly connected demo person starts with. */
+export function welcomeSubscription(
+  { clientId, userId }: Pick<TokenPair, 'clientId' | 'userId'>,
+  subscriptions: readonly Subscription[],
+): readonly Subscription[] {
+  const isNew = !subscriptions.some((it) => it.clientId === clientId && it.userId === userId)
+  const callbackUrl = 'https://health.example.com/withings/notify'
+  const comment = 'Weight and body composition'
+  return isNew
+    ? [...subscriptions, { clientId, userId, appli: 1, callbackUrl, comment }]
+    : subscriptions
+}
+
+const badCallback = refuse(293, 'Callback URL is either absent or incorrect')
+const badComment = refuse(304, 'The comment is either absent or incorrect')
+const noSuchSubscription = refuse(286, 'No such subscription was found')
+
+type Key = Omit<Subscription, 'comment'>
+
+function keyOf({ clientId, userId }: TokenPair, appli: number, callbackUrl: string): Key {
+  return { clientId, userId, appli, callbackUrl }
+}
+
+function isSame(a: Key, b: Key): boolean {
+  return (
+    a.clientId === b.clientId &&
+    a.userId === b.userId &&
+    a.appli === b.appli &&
+    a.callbackUrl === b.callbackUrl
+  )
+}
+
+function find(all: readonly Subscription[], key: Key): Subscription | undefined {
+  return all.find((it) => isSame(it, key))
+}
+
+function without(all: readonly Subscription[], key: Key): readonly Subscription[] {
+  return all.filter((it) => !isSame(it, key))
+}
+
+function mayUse(token: TokenPair, appli: number): boolean {
+  const scope = categories[appli]
+  return scope !== undefined && hasAny(token, [scope])
+}
+
+/** An application in restricted mode may also use http, IP addresses and localhost. */
+function isCallable(url: string): boolean {
+  return url.length <= 255 && /^https?:\/\//.test(url) && URL.canParse(url)
+}
+
+function describe({ appli, callbackUrl, comment }: Subscription) {
+  // The recorded end of every subscription is the last second of a 32-bit clock.
+  return { appli, callbackurl: callbackUrl, expires: 2_147_483_647, comment }
+}

@@ -1,0 +1,60 @@
+import { type Answer, refusals } from '../answer.ts'
+import type { ApiRequest } from '../http/request.ts'
+import { getNonce } from '../oauth/signature.ts'
+import { requestToken, revoke } from '../oauth/token.ts'
+import type { World } from '../world.ts'
+import type { Action } from './action.ts'
+import { getActivity, getIntradayActivity, getWorkouts } from './activity.ts'
+import { getHeart, listHeart } from './heart.ts'
+import { confirmUser, getMeasures } from './measure.ts'
+import {
+  getSubscription,
+  listSubscriptions,
+  revokeSubscription,
+  subscribe,
+  updateSubscription,
+} from './notify.ts'
+import { getSleep, getSleepSummary } from './sleep.ts'
+import { getDevices, getGoals, getUser, linkDevices, unlinkDevice } from './user.ts'
+
+/** Every action by its path: one path, many verbs. */
+const services: Readonly<Record<string, Readonly<Record<string, Action>>>> = {
+  '/v2/oauth2': { requesttoken: requestToken, revoke },
+  '/v2/signature': { getnonce: getNonce },
+  '/measure': { getmeas: getMeasures },
+  '/v2/measure': {
+    getactivity: getActivity,
+    getintradayactivity: getIntradayActivity,
+    getworkouts: getWorkouts,
+    confirmuser: confirmUser,
+  },
+  '/v2/sleep': { get: getSleep, getsummary: getSleepSummary },
+  '/v2/heart': { list: listHeart, get: getHeart },
+  '/v2/user': {
+    getdevice: getDevices,
+    getgoals: getGoals,
+    link: linkDevices,
+    unlink: unlinkDevice,
+    get: getUser,
+  },
+  '/notify': {
+    subscribe,
+    get: getSubscription,
+    list: listSubscriptions,
+    update: updateSubscription,
+    revoke: revokeSubscription,
+  },
+}
+
+/** Answers one call; 2554 for a path, method or action that does not exist. */
+export function call(request: ApiRequest, world: World): Answer {
+  const action = find(request)
+  return action === null ? refusals.unknownAction : action(request, world)
+}
+
+function find({ method, path, params }: ApiRequest): Action | null {
+  if (method !== 'GET' && method !== 'POST') return null
+  const actions = Object.hasOwn(services, path) ? services[path] : undefined
+  const name = params.get('action') ?? ''
+  return actions !== undefined && Object.hasOwn(actions, name) ? (actions[name] ?? null) : null
+}

@@ -1,0 +1,112 @@
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { register } from './applications.ts'
+import { isRecord, parseFaults } from './faults.ts'
+import { readBody } from './http/body.ts'
+import { type Reply, send } from './http/reply.ts'
+import { splitOnce } from './http/request.ts'
+import type { Listening } from './server.ts'
+import { describeState } from './state-report.ts'
+
+/** The tests' own door: what came in, the clock, the tokens, the faults. JSON both ways. */
+export function createControlServer(listening: Listening): Server {
+  return createServer((request, response) => {
+    obey(request, listening)
+      .then((reply) => send(response, reply))
+      .catch((error: unknown) => {
+        if (!request.destroyed) console.error(error)
+        response.destroy()
+      })
+  })
+}
+
+type Input = Readonly<Record<string, unknown>>
+type Command = (listening: Listening, input: Input) => Reply
+
+const commands: Readonly<Record<string, Command>> = {
+  'GET /received': ({ received }) => done({ requests: received.all() }),
+  'DELETE /received': ({ received }) => {
+    received.clear()
+    return done({})
+  },
+  'POST /clock': advanceClock,
+  'POST /expire': expireTokens,
+  'POST /applications': registerApplication,
+  'GET /state': ({ world }) => done(describeState(world)),
+  'GET /faults': ({ faults }) => done({ faults: faults.all() }),
+  'POST /faults': ({ faults }, input) => {
+    const read = parseFaults(input)
+    if (typeof read === 'string') return bad(read)
+    faults.add(read)
+    return done({})
+  },
+  'DELETE /faults': ({ faults }) => {
+    faults.clear()
+    return done({})
+  },
+}
+
+function advanceClock({ world }: Listening, { advance_seconds: seconds }: Input): Reply {
+  if (typeof seconds !== 'number' || !Number.isSafeInteger(seconds) || seconds < 0) {
+    return bad('advance_seconds must be a whole number from 0 on')
+  }
+  world.state.advanceSeconds += seconds
+  world.state.save()
+  return done({ now: world.now(), advanced_seconds: world.state.advanceSeconds })
+}
+
+function expireTokens({ world }: Listening, { tokens }: Input): Reply {
+  if (tokens !== 'access' && tokens !== 'refresh' && tokens !== 'all') {
+    return bad('tokens must be "access", "refresh" or "all"')
+  }
+  world.state.tokens.expire(tokens, world.now())
+  world.state.save()
+  return done({})
+}
+
+function registerApplication({ world }: Listening, input: Input): Reply {
+  const { client_id: clientId, client_secret: clientSecret, redirect_uris: redirectUris } = input
+  if (typeof clientId !== 'string' || typeof clientSecret !== 'string' || !isTexts(redirectUris)) {
+    return bad('client_id and client_secret must be texts, redirect_uris a list of texts')
+  }
+  const complaint = register(world, { clientId, clientSecret, redirectUris })
+  return complaint === null ? done({}) : bad(complaint)
+}
+
+async function obey(request: IncomingMessage, listening: Listening): Promise<Reply> {
+  // A web page may reach loopback from a browser on this machine; a test is no web page.
+  if (request.headers.origin !== undefined) return json(403, { error: 'not for browsers' })
+  const body = await readBody(request)
+  const [path] = splitOnce(request.url ?? '', '?')
+  const name = `${request.method} ${path}`
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (command === undefined) return json(404, { error: `no such command: ${name}` })
+  const input = parseInput(body)
+  return input === null ? bad('the body must be a JSON object') : command(listening, input)
+}
+
+function parseInput(body: string | null): Input | null {
+  if (body === null) return null
+  try {
+    const value: unknown = JSON.parse(body === '' ? '{}' : body)
+    return isRecord(value) ? value : null
+  } catch {
+    return null
+  }
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string')
+}
+
+function done(body: unknown): Reply {
+  return json(200, body)
+}
+
+function bad(error: string): Reply {
+  return json(400, { error })
+}
+
+function json(http: number, body: unknown): Reply {
+  const headers = { 'content-type': 'application/json' }
+  return { status: http, http, headers, body: JSON.stringify(body) }
+}

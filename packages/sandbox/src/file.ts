@@ -1,0 +1,43 @@
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from 'node:fs'
+import { join } from 'node:path'
+
+export type StateFile = {
+  readonly read: () => string | null
+  /** Replaces the content as a whole: after a crash the file holds the old text or the new one. */
+  readonly write: (text: string) => void
+}
+
+/** A small file, readable by its owner alone, in a folder that is made when it is missing. */
+export function openFile(folder: string, name: string): StateFile {
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const path = join(folder, name)
+  return {
+    read: () => (existsSync(path) ? readFileSync(path, 'utf8') : null),
+    write: (text) => {
+      const temporary = `${path}.${process.pid}.tmp`
+      withDescriptor(openSync(temporary, 'w', 0o600), (descriptor) => {
+        writeSync(descriptor, text)
+        fsyncSync(descriptor)
+      })
+      renameSync(temporary, path)
+      withDescriptor(openSync(folder, 'r'), fsyncSync)
+    },
+  }
+}
+
+function withDescriptor(descriptor: number, use: (descriptor: number) => void): void {
+  try {
+    use(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
+}

@@ -1,0 +1,94 @@
+import { type Answer, invalidParam, ok, refuse } from '../answer.ts'
+import type { Action } from '../api/action.ts'
+import { welcomeSubscription } from '../api/notify.ts'
+import type { Params } from '../http/request.ts'
+import type { Application } from '../state.ts'
+import type { World } from '../world.ts'
+import { type Authenticated, authenticateBySignature, isSame } from './signature.ts'
+import { randomToken, type TokenPair } from './tokens.ts'
+
+/**
+ * `requesttoken`: a code or a refresh token for a token pair.
+ *
+ * Reads the body alone: with the parameters in the query, or by GET, the live endpoint says
+ * "invalid grant_type". Source: "OAuth 2.0 - Get your access token" and the FAQ.
+ */
+export const requestToken: Action = ({ body }, world) => {
+  const grant = Object.hasOwn(grants, body.get('grant_type') ?? '')
+    ? grants[body.get('grant_type') as keyof typeof grants]
+    : null
+  if (grant === null) return invalidParam('grant_type')
+  const client = authenticate(body, world)
+  return client.ok ? grant(body, client.application, world) : client.answer
+}
+
+/**
+ * `revoke`: ends the person's tokens and subscriptions at this application. Signed.
+ *
+ * Source: "OAuth 2.0 - Revoke".
+ */
+export const revoke: Action = ({ body }, world) => {
+  const client = authenticateBySignature('revoke', body, world)
+  if (!client.ok) return client.answer
+  const userId = Number(body.get('userid'))
+  const { clientId } = client.application
+  const { tokens } = world.state
+  const isKnown = tokens.all().some((it) => it.clientId === clientId && it.userId === userId)
+  if (!isKnown) return refuse(247, 'Invalid Params: invalid userid')
+  tokens.revoke(clientId, userId)
+  world.state.subscriptions = world.state.subscriptions.filter(
+    (it) => it.clientId !== clientId || it.userId !== userId,
+  )
+  world.state.save()
+  return ok()
+}
+
+type Grant = (params: Params, application: Application, world: World) => Answer
+
+const grants = {
+  authorization_code: tradeCode,
+  refresh_token: tradeRefreshToken,
+} as const satisfies Readonly<Record<string, Grant>>
+
+function authenticate(params: Params, world: World): Authenticated {
+  const secret = params.get('client_secret')
+  if (secret === undefined) return authenticateBySignature('requesttoken', params, world)
+  if (params.has('signature')) return { ok: false, answer: invalidParam('signature') }
+  const application = world.state.applications.get(params.get('client_id') ?? '')
+  if (application === undefined) return { ok: false, answer: invalidParam('client_id') }
+  return isSame(application.clientSecret, secret)
+    ? { ok: true, application }
+    : { ok: false, answer: invalidParam('client_secret') }
+}
+
+function tradeCode(params: Params, application: Application, world: World): Answer {
+  const code = world.codes.take(params.get('code') ?? '', world.now())
+  if (code === null || code.clientId !== application.clientId) return invalidParam('code')
+  if (code.redirectUri !== params.get('redirect_uri')) return invalidParam('redirect_uri')
+  const pair = world.state.tokens.issue(code, world.now())
+  world.state.subscriptions = welcomeSubscription(pair, world.state.subscriptions)
+  world.state.save()
+  return ok({ ...describe(pair, world), userid: String(pair.userId), csrf_token: randomToken() })
+}
+
+function tradeRefreshToken(params: Params, application: Application, world: World): Answer {
+  const pair = world.state.tokens.refresh(
+    params.get('refresh_token') ?? '',
+    application.clientId,
+    world.now(),
+  )
+  if (pair === null) return invalidParam('refresh_token')
+  world.state.save()
+  // The published samples show `userid` as a string and as an integer: a client must read both.
+  return ok({ ...describe(pair, world), userid: pair.userId })
+}
+
+function describe(pair: TokenPair, world: World) {
+  return {
+    access_token: pair.accessToken,
+    refresh_token: pair.refreshToken,
+    expires_in: pair.accessDiesAt - world.now(),
+    scope: pair.scopes.join(','),
+    token_type: 'Bearer',
+  }
+}
