@@ -6,8 +6,8 @@ export type CallFacts = {
   readonly requestId: string
   readonly attemptNo: number
   readonly operation: Operation
-  readonly agentName: string
-  readonly connectionLabel: string
+  readonly agentName: string | null
+  readonly connectionLabel: string | null
   readonly owner: string | null
   readonly agentMethod: string
   /** As it came, query and all. */
@@ -66,18 +66,21 @@ export async function append(
 }
 
 /** One final record for a call that is refused before anything is sent. */
-export async function appendDenial(
-  store: Store,
-  facts: CallFacts,
-  denial: { readonly code: string; readonly status: number; readonly rule: string | null },
-): Promise<void> {
-  const { code, status, rule } = denial
-  const record = store.draft({
-    ...callFields(facts),
-    ...{ rule, decision: 'deny', reason: code, status, policy_epoch: store.policyEpoch() },
-  })
-  await store.write({ records: [record] })
+export async function appendDenial(store: Store, facts: CallFacts, denial: Denied): Promise<void> {
+  await store.write({ records: [store.draft(denialFields(store, facts, denial))] })
 }
+
+export type Denied = {
+  /** The error code that is answered, and its HTTP status. */
+  readonly code: string
+  readonly status: number
+  readonly rule: string | null
+}
+
+export const denialFields = (store: Store, facts: CallFacts, { code, status, rule }: Denied) => ({
+  ...callFields(facts),
+  ...{ rule, decision: 'deny', reason: code, status, policy_epoch: store.policyEpoch() },
+})
 
 /** Durable before the end of the answer reaches the agent (P2). */
 export async function appendOutcome(

@@ -144,16 +144,6 @@ export const settings = {
     fallback: '5',
     about: 'how long a provider may take to accept a connection',
   },
-  firstByteTimeoutSeconds: {
-    parse: integer(1, 3600),
-    fallback: '30',
-    about: 'how long a provider may take to begin its answer',
-  },
-  idleTimeoutSeconds: {
-    parse: integer(1, 3600),
-    fallback: '30',
-    about: 'how long a provider may pause within its answer',
-  },
 } as const satisfies Record<string, AnySetting>
 
 export type SettingKey = keyof typeof settings

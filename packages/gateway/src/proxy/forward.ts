@@ -1,4 +1,3 @@
-import type { ConnectionOptions } from 'node:tls'
 import { type Dispatcher, Pool } from 'undici'
 import type { AuthorizedRequest } from '../words.ts'
 
@@ -25,12 +24,6 @@ export type Answer = {
   drainTo(sink: Sink): void
   resume(): void
   abort(): void
-}
-
-export type Timeouts = {
-  readonly connectMs: number
-  readonly firstByteMs: number
-  readonly idleMs: number
 }
 
 export type UpstreamOptions = {
@@ -61,8 +54,8 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   const poolOf = (origin: string): Pool => {
     let pool = pools.get(origin)
     if (!pool) {
-      const connect: ConnectionOptions & { timeout: number } = { timeout: options.connectMs }
-      if (options.ca !== undefined) connect.ca = options.ca
+      const timeout = options.connectMs
+      const connect = options.ca === undefined ? { timeout } : { timeout, ca: options.ca }
       pool = new Pool(origin, {
         ...{ connect, connections: options.connections, pipelining: 1, allowH2: false },
         ...{ keepAliveTimeout: 30_000, keepAliveMaxTimeout: 300_000 },

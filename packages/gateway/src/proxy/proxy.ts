@@ -6,17 +6,20 @@ import {
   appendDenial,
   appendOutcome,
   type CallFacts,
+  denialFields,
 } from '../audit/append.ts'
+import type { Coalescer } from '../audit/coalesce.ts'
 import type { Catalog } from '../catalog/load.ts'
 import type { Provider } from '../catalog/provider.ts'
-import type { Credentials } from '../connections/credentials.ts'
+import type { Credentials, Taken } from '../connections/credentials.ts'
 import { errors, isRefusal, problem, type Refusal, refusalOf, refuse } from '../errors.ts'
 import { inject } from '../inject/inject.ts'
 import { type Denial, decide, isDenied } from '../policy/decide.ts'
 import type { Store } from '../store/store.ts'
-import type { Verified, Verifier } from '../tokens/operation-token.ts'
-import type { AllowedRequest, Clock, ComposedRequest, Transport } from '../words.ts'
+import type { ConnectionView, TokenRefusal, Verified, Verifier } from '../tokens/operation-token.ts'
+import type { AllowedRequest, Clock, ComposedRequest, Operation, Transport } from '../words.ts'
 import type { Admitted } from './admit.ts'
+import type { CallsUnderWay } from './calls-under-way.ts'
 import { type AgentBody, compose } from './compose.ts'
 import { type Failure, isFailure, type Upstream } from './forward.ts'
 import { methodOverride } from './headers.ts'
@@ -32,18 +35,12 @@ export type ProxyParts = {
   readonly upstream: Upstream
   readonly admit: (agentId: string) => Admitted | Refusal
   /** Records a flood of the same refusal as one record with a count. */
-  readonly coalesce: (refusal: Coalesced) => Promise<void>
+  readonly coalescer: Pick<Coalescer, 'record'>
+  readonly underWay: CallsUnderWay
   readonly publicUrl: string
   readonly clock: Clock
   /** Is told what a refusal hides: the thrown error of a malfunction. */
   readonly onMalfunction: (error: unknown, requestId: string) => void
-}
-
-export type Coalesced = {
-  readonly agent: string
-  readonly serviceToken: string
-  readonly provider: string
-  readonly reason: string
 }
 
 /** One call on its way through the house. */
@@ -57,6 +54,8 @@ type Call = {
   readonly token: string
   readonly startedMs: number
   readonly abort: AbortController
+  /** Set when the call is ended because its permission has gone. */
+  isCut: boolean
 }
 
 /**
@@ -87,9 +86,13 @@ export async function serveCall(
 async function walk(call: Call): Promise<Refusal | null> {
   const { parts, provider } = call
   const verified = await parts.verifier.verify(call.token, provider.name)
-  if (isRefusal(verified)) return verified
+  if (isRefusal(verified)) return await refuseToken(call, verified)
   const admitted = parts.admit(verified.operation.agentId)
   if (isRefusal(admitted)) return await refuseFlood(call, verified, admitted)
+  const end = parts.underWay.begin({
+    ...{ token: call.token, provider: provider.name, cut: () => cut(call) },
+    expiresAt: verified.operation.expiresAt,
+  })
   try {
     const target = resolveTarget({ method: call.request.method ?? '', url: call.url }, provider)
     if (isRefusal(target)) return await deny(call, verified, { refusal: target })
@@ -100,8 +103,15 @@ async function walk(call: Call): Promise<Refusal | null> {
     if (isRefusal(composed)) return await deny(call, verified, { refusal: composed })
     return await attempt(call, verified, composed)
   } finally {
+    end()
     admitted.release()
   }
+}
+
+function cut(call: Call): void {
+  call.isCut = true
+  call.abort.abort()
+  call.response.destroy()
 }
 
 function begin(
@@ -125,7 +135,18 @@ function begin(
   response.once('close', () => response.writableFinished || abort.abort())
   const url = split?.[2] ?? ''
   const startedMs = performance.now()
-  return { parts, request, response, requestId, provider, url, token: bearer[1], startedMs, abort }
+  return {
+    parts,
+    request,
+    response,
+    requestId,
+    provider,
+    url,
+    token: bearer[1],
+    startedMs,
+    abort,
+    isCut: false,
+  }
 }
 
 async function bodyOf({ request, response, provider }: Call): Promise<AgentBody | Refusal> {
@@ -149,7 +170,7 @@ async function attempt(
     const appended = await appendAttempt(call, { verified: first, composed, attemptNo })
     if (isRefusal(appended)) return appended
     const { connectionId } = appended.verified.operation
-    const taken = await (expiredVersion === null
+    const taken: Taken | Refusal = await (expiredVersion === null
       ? parts.credentials.take(connectionId)
       : parts.credentials.renew(connectionId, expiredVersion))
     if (isRefusal(taken)) {
@@ -216,7 +237,7 @@ async function send(
     const waits = { firstByteMs: firstByteSeconds * 1000, idleMs: idleSeconds * 1000 }
     const answer = await parts.upstream.forward(authorized, { ...waits, signal: abort.signal })
     if (!isFailure(answer)) return await peek(answer, provider.envelope)
-    const error = abort.signal.aborted ? 'client_gone' : answer.error
+    const error = abort.signal.aborted ? goneBecause(call) : answer.error
     await close(call, appended, { status: null, providerStatus: null, error })
     return refuseFailure(provider, answer)
   } catch (error) {
@@ -250,11 +271,13 @@ async function giveBack(call: Call, appended: Attempt, peeked: Peeked): Promise<
       status: peeked.answer.status,
       providerStatus: peeked.envelope?.value ?? null,
       bytesOut,
-      error,
+      error: error === 'client_gone' ? goneBecause(call) : error,
     }),
   )
   return null
 }
+
+const goneBecause = ({ isCut }: Call) => (isCut ? 'cut' : 'client_gone')
 
 async function close(
   call: Call,
@@ -272,6 +295,13 @@ async function close(
   })
 }
 
+/** Who calls, as far as it is known. */
+type Caller = {
+  readonly operation: Operation
+  readonly agentName: string | null
+  readonly connection: ConnectionView | null
+}
+
 type Refused = {
   readonly refusal: Refusal
   readonly rule?: string | null
@@ -280,7 +310,7 @@ type Refused = {
 }
 
 /** The refusal is recorded before it is answered; the record counts as its own outcome. */
-async function deny(call: Call, verified: Verified, refused: Refused): Promise<Refusal> {
+async function deny(call: Call, verified: Caller, refused: Refused): Promise<Refusal> {
   const { refusal, rule = null, composed = null, attemptNo = 1 } = refused
   const facts = factsOf(call, verified, { composed, attemptNo })
   const { code } = refusal
@@ -288,27 +318,38 @@ async function deny(call: Call, verified: Verified, refused: Refused): Promise<R
   return refusal
 }
 
-async function refuseFlood(call: Call, { operation }: Verified, refusal: Refusal) {
-  await call.parts.coalesce({
-    ...{ agent: operation.agentId, serviceToken: operation.serviceTokenId },
-    ...{ provider: operation.provider, reason: refusal.code },
+/** Floods of one agent's same refusal become one record with a count. */
+async function refuseFlood(call: Call, who: Caller, refusal: Refusal): Promise<Refusal> {
+  const { code } = refusal
+  const facts = factsOf(call, who, { composed: null, attemptNo: 1 })
+  const denial = { code, status: errors[code].status, rule: null }
+  await call.parts.coalescer.record({
+    ...denialFields(call.parts.store, facts, denial),
+    ...{ agent: facts.operation.agentId, reason: code },
   })
   return refusal
 }
 
+/** Recorded once the caller is known: a token whose signature never held names nobody. */
+async function refuseToken(call: Call, refusal: TokenRefusal): Promise<Refusal> {
+  const { operation } = refusal
+  if (operation === null) return refusal
+  return await refuseFlood(call, { operation, agentName: null, connection: null }, refusal)
+}
+
 function factsOf(
   call: Call,
-  { operation, agentName, connection }: Verified,
+  { operation, agentName, connection }: Caller,
   { composed, attemptNo }: { composed: ComposedRequest | null; attemptNo: number },
 ): CallFacts {
   const { parts, provider, request, requestId } = call
   const body = composed?.body ?? null
   return {
     ...{ requestId, attemptNo, operation, agentName },
-    ...{ connectionLabel: connection.label, owner: connection.owner },
+    ...{ connectionLabel: connection?.label ?? null, owner: connection?.owner ?? null },
     ...{ agentMethod: request.method ?? '', agentPath: call.url },
     ...{ catalogDigest: parts.catalog.digest, sandbox: provider.sandbox !== null },
-    transport: transportOf(composed?.origin ?? provider.origin),
+    transport: transportOf(provider, composed?.origin ?? provider.origin),
     method: composed?.method ?? null,
     target: composed && composed.path + (composed.query === null ? '' : `?${composed.query}`),
     action: composed?.action ?? null,
@@ -316,7 +357,10 @@ function factsOf(
   }
 }
 
-const transportOf = (origin: string): Transport => (origin.startsWith('https:') ? 'tls' : 'plain')
+function transportOf({ sandbox }: Provider, origin: string): Transport {
+  if (!origin.startsWith('https:')) return 'plain'
+  return sandbox === null ? 'tls' : 'tls_own_ca'
+}
 
 /** A refusal as the agent sees it. Of a body that was not read nobody knows the end: hang up. */
 function answerRefusal(
