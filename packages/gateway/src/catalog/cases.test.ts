@@ -6,16 +6,16 @@ import { runCase } from './case.ts'
 import { checkProvider, readCases } from './check.ts'
 import { readProvider } from './load.ts'
 
-/** Every case of every provider in the catalogue is a test of its own, named in its cases.yaml. */
-const catalogue = join(import.meta.dirname, '../../../../providers')
+/** Every case of every provider is a test of its own, named by the sentence in its cases.yaml. */
+const catalogues = ['../../../../providers', 'examples'].map((dir) =>
+  join(import.meta.dirname, dir),
+)
 
-for (const entry of readdirSync(catalogue, { withFileTypes: true })) {
-  if (!entry.isDirectory()) continue
-  const folder = join(catalogue, entry.name)
+for (const folder of catalogues.flatMap(foldersIn)) {
   const provider = await readProvider(folder)
   const { clock, cases } = await readCases(folder)
 
-  describe(entry.name, () => {
+  describe(provider.name, () => {
     for (const each of cases) {
       test(each.name, () => {
         const { ok, detail } = runCase(each, provider, Date.parse(clock))
@@ -28,4 +28,9 @@ for (const entry of readdirSync(catalogue, { withFileTypes: true })) {
       assert.deepEqual(findings, [])
     })
   })
+}
+
+function foldersIn(dir: string): string[] {
+  const entries = readdirSync(dir, { withFileTypes: true })
+  return entries.filter((entry) => entry.isDirectory()).map((entry) => join(dir, entry.name))
 }

@@ -82,7 +82,7 @@ export const providerFile = z
       .array(word.header)
       .default([])
       .describe('Request headers that may pass besides the common ones.'),
-    endpoints: z.array(endpointFile).min(1),
+    endpoints: z.array(endpointFile).min(1).describe('The paths that have rules.'),
     envelope: envelopeFile.optional(),
     limits: limitsFile.prefault({}),
     closed: z

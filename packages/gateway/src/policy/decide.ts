@@ -66,12 +66,12 @@ function refuseOutsideGrant(match: RuleMatch | null, grant: Grant): Refusal | nu
   if (grant.only !== null && (rule === null || !grant.only.includes(rule))) {
     return outsideGrant(rule, `The grant is for ${grant.only.join(', ')} only, not for ${named}.`)
   }
-  for (const key in grant.constraints) {
+  for (const [key, bound] of Object.entries(grant.constraints)) {
     const value = capturedValue(match, key)
     if (value === null) {
       return outsideGrant(rule, `The grant binds ${key}, which ${named} does not have.`)
     }
-    if (value !== grant.constraints[key]) {
+    if (value !== bound) {
       return outsideGrant(rule, `The grant is for another ${key} than the one in this call.`)
     }
   }

@@ -113,7 +113,7 @@ const pieces = fc.constantFrom(
 )
 const targets = fc.oneof(
   fc.array(pieces, { maxLength: 12 }).map((all) => `/${all.join('')}`),
-  fc.webPath(),
+  fc.webPath().map((path) => path || '/'),
   fc.string({ maxLength: 30 }).map((text) => `/${text}`),
 )
 
