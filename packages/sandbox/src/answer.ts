@@ -25,10 +25,6 @@ export function invalidParam(name: string): Answer {
   return refuse(503, `Invalid Params: invalid ${name}`)
 }
 
-export function isRefusal(answer: Answer): boolean {
-  return answer.status !== 0
-}
-
 /** The texts of the first two were recorded from the live service; note their different prefixes. */
 export const refusals = {
   invalidToken: refuse(

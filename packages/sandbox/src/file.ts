@@ -23,7 +23,7 @@ export function openFile(folder: string, name: string): StateFile {
   return {
     read: () => (existsSync(path) ? readFileSync(path, 'utf8') : null),
     write: (text) => {
-      const temporary = `${path}.${process.pid}.tmp`
+      const temporary = `${path}.tmp`
       withDescriptor(openSync(temporary, 'w', 0o600), (descriptor) => {
         writeSync(descriptor, text)
         fsyncSync(descriptor)

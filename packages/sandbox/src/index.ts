@@ -1,8 +1,8 @@
 import { register } from './applications.ts'
-import { createControlServer } from './control.ts'
-import { Faults } from './faults.ts'
+import { Faults } from './control/faults.ts'
+import { ReceivedLog } from './control/received.ts'
+import { createControlServer } from './control/server.ts'
 import { close, listen } from './http/listen.ts'
-import { ReceivedLog } from './received.ts'
 import { createApiServer } from './server.ts'
 import { createWorld } from './world.ts'
 

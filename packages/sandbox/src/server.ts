@@ -1,12 +1,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { call } from './api/services.ts'
-import type { Faults } from './faults.ts'
+import type { Faults } from './control/faults.ts'
+import type { ReceivedLog } from './control/received.ts'
 import { readBody } from './http/body.ts'
 import { misbehave } from './http/misbehave.ts'
 import { envelope, type Reply, send } from './http/reply.ts'
 import { type Parsed, parseRequest, splitOnce } from './http/request.ts'
 import { answerConsent, showConsent } from './oauth/authorize.ts'
-import type { ReceivedLog } from './received.ts'
 import type { World } from './world.ts'
 
 export type Listening = {

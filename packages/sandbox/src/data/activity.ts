@@ -11,7 +11,7 @@ export function activityDay(seed: string, day: number, now: number) {
   if (share <= 0) return null
   const random = randomFor(seed, 'activity', day)
   const exercise = workout(seed, day)
-  const whole = wholeDay(random, fitness(seed, day), exercise === null ? 0 : exercise.data.calories)
+  const whole = wholeDay(random, fitness(seed, day), exercise?.data ?? noExercise)
   const part = (value: number) => Math.round(value * share)
   const id = deviceId(seed, devices.watch)
   return {
@@ -78,19 +78,23 @@ function slotAt(seed: string, start: number) {
 
 type Slot = NonNullable<ReturnType<typeof slotAt>>
 
-function wholeDay(random: ReturnType<typeof randomFor>, fit: number, exercise: number) {
-  const steps = Math.max(900, Math.round(random.normal(5200 + 4200 * fit, 1900)))
-  const moderate = random.whole(10, 40) * 60 + Math.round(exercise * 3)
+function wholeDay(random: ReturnType<typeof randomFor>, fit: number, exercise: Exercise) {
+  const steps = Math.max(900, Math.round(random.normal(5200 + 4200 * fit, 1900))) + exercise.steps
+  const moderate = random.whole(10, 40) * 60 + Math.round(exercise.calories * 3)
   return {
     steps,
     elevation: random.whole(0, 60),
     soft: random.whole(60, 150) * 60,
     moderate,
-    intense: exercise * 4,
-    calories: steps * 0.04 + exercise,
+    intense: exercise.calories * 4,
+    calories: (steps - exercise.steps) * 0.04 + exercise.calories,
     hrAverage: Math.round(78 - 10 * fit + random.normal(0, 2)),
   }
 }
+
+type Exercise = { readonly steps: number; readonly calories: number }
+
+const noExercise: Exercise = { steps: 0, calories: 0 }
 
 const firstHour = 7
 const lastHour = 23

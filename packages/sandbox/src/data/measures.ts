@@ -1,5 +1,5 @@
 import type { Json } from '../answer.ts'
-import { collect, dayOf, daySeconds, history } from './calendar.ts'
+import { collect, daySeconds, history } from './calendar.ts'
 import { type Device, deviceId, devices } from './devices.ts'
 import { heightMetres, weightTrend } from './person.ts'
 import { randomFor } from './random.ts'
@@ -99,12 +99,6 @@ function signUpGroups(seed: string, day: number): readonly MeasureGroup[] {
 
 /** The weight the person wants to reach. */
 export const goalKilograms = 74
-
-/** The day that a group id belongs to, or null for an id that no group can have. */
-export function dayOfGroup(grpid: number): number | null {
-  const day = Math.floor((grpid - firstId) / 10)
-  return day >= 0 && day <= dayOf(8.64e12) ? day : null
-}
 
 const firstId = 3_000_000_000
 

@@ -20,7 +20,7 @@ export function workout(seed: string, day: number) {
   const sport = random.pick(sports)
   const startdate = day * daySeconds + random.whole(16 * 60, 19 * 60) * 60
   const seconds = random.whole(22, 75) * 60
-  const hrAverage = Math.round(random.normal(96 + sport.burn * 4, 5))
+  const hrAverage = Math.round(random.normal(80 + sport.burn * 5.5, 4))
   return {
     id: 3_600_000_000 + day,
     category: sport.category,

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Fault } from '../faults.ts'
+import type { Fault } from '../control/faults.ts'
 import { type Reply, send } from './reply.ts'
 
 /** How long sent bytes get to arrive before the connection is reset behind them. */
@@ -18,7 +18,7 @@ export async function misbehave(
   genuine: () => Reply,
 ): Promise<number | null> {
   const reply = fault.after_effect === true || fault.kind === 'slow' ? genuine() : null
-  if (fault.delay_ms !== undefined && fault.kind !== 'endless') await sleep(fault.delay_ms)
+  if (fault.kind !== 'endless') await sleep(fault.delay_ms ?? (fault.kind === 'slow' ? 1000 : 0))
   switch (fault.kind) {
     case 'hang':
       return null

@@ -1,7 +1,7 @@
-import { collect, daySeconds } from './calendar.ts'
-import { type Device, devices } from './devices.ts'
-import { pressureOf } from './measures.ts'
-import { randomFor } from './random.ts'
+import { collect, daySeconds } from '../calendar.ts'
+import { type Device, devices } from '../devices.ts'
+import { pressureOf } from '../measures.ts'
+import { randomFor } from '../random.ts'
 
 /** The provider's classes: 0 sinus rhythm, 1 atrial fibrillation, 2 inconclusive. */
 export type AfibClass = 0 | 1 | 2

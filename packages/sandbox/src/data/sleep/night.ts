@@ -1,5 +1,5 @@
-import { collect, daySeconds } from './calendar.ts'
-import { randomFor } from './random.ts'
+import { collect, daySeconds } from '../calendar.ts'
+import { randomFor } from '../random.ts'
 
 /** The provider's states. Source: "Sleep v2 - Get". */
 export const stages = { awake: 0, light: 1, deep: 2, rem: 3 } as const

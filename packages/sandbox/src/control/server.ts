@@ -1,11 +1,11 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
-import { register } from './applications.ts'
+import { register } from '../applications.ts'
+import { readBody } from '../http/body.ts'
+import { type Reply, send } from '../http/reply.ts'
+import { splitOnce } from '../http/request.ts'
+import type { Listening } from '../server.ts'
 import { isRecord, parseFaults } from './faults.ts'
-import { readBody } from './http/body.ts'
-import { type Reply, send } from './http/reply.ts'
-import { splitOnce } from './http/request.ts'
-import type { Listening } from './server.ts'
-import { describeState } from './state-report.ts'
+import { describeState } from './report.ts'
 
 /** The tests' own door: what came in, the clock, the tokens, the faults. JSON both ways. */
 export function createControlServer(listening: Listening): Server {

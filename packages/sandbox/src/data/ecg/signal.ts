@@ -1,5 +1,5 @@
-import type { Ecg } from './ecg.ts'
-import { randomFor } from './random.ts'
+import { randomFor } from '../random.ts'
+import type { Ecg } from './recording.ts'
 
 /** One wave of a heartbeat: seconds from the R peak, width in seconds, height in microvolts. */
 type Wave = { readonly at: number; readonly width: number; readonly height: number }

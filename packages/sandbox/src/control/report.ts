@@ -1,5 +1,5 @@
-import type { TokenPair } from './oauth/tokens.ts'
-import type { World } from './world.ts'
+import type { TokenPair } from '../oauth/tokens.ts'
+import type { World } from '../world.ts'
 
 /** What the sandbox knows, for a test to look at: no secrets, no whole tokens. */
 export function describeState({ state, now }: World) {

@@ -1,5 +1,5 @@
-import { randomFor } from './random.ts'
-import { type Night, type Segment, stages } from './sleep.ts'
+import { randomFor } from '../random.ts'
+import { type Night, type Segment, stages } from './night.ts'
 
 /** A series of one value a minute, by epoch second. */
 type Signal = Readonly<Record<string, number>>

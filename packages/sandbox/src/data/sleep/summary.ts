@@ -1,7 +1,7 @@
-import { timezone, ymdOf } from './calendar.ts'
-import { deviceId, devices } from './devices.ts'
-import { randomFor } from './random.ts'
-import { arrival, type Night, type Stage, stages } from './sleep.ts'
+import { timezone, ymdOf } from '../calendar.ts'
+import { deviceId, devices } from '../devices.ts'
+import { randomFor } from '../random.ts'
+import { arrival, type Night, type Stage, stages } from './night.ts'
 
 /** One night in numbers; seconds unless the name says otherwise. */
 export function sleepSummary(seed: string, night: Night) {
