@@ -31,10 +31,14 @@ export function createDoor(door: Door): Server {
   })
   // Node drops header lines beyond its own limit in silence; we count and refuse.
   server.maxHeadersCount = 0
+  // The parser may have read on before the refusal: what it found there is nobody's request.
+  const ended = new WeakSet<Duplex>()
   const receive = (request: IncomingMessage, response: ServerResponse) => {
+    if (ended.has(request.socket)) return
     const requestId = door.nextRequestId()
     const refusal = checkFraming(request) ?? checkMethod(request)
     if (refusal) {
+      ended.add(request.socket)
       writeRaw(request.socket, refusal, { publicUrl: door.publicUrl(), requestId })
       return
     }
