@@ -187,7 +187,7 @@ suite('sockets to providers open in two places', () => {
   }
   test('doors and app listen with node:http, rules and store have nothing to do with it', () => {
     const source = "import { createServer } from 'node:http'"
-    for (const name of ['app', 'admin/server', 'cli/call', 'proxy/proxy']) {
+    for (const name of ['app', 'listen', 'admin/server', 'cli/call', 'proxy/proxy']) {
       assert.deepEqual(judge(name, source), [])
     }
     for (const name of ['policy/decide', 'store/open', 'audit/append', 'inject/inject']) {

@@ -47,21 +47,27 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'proxy/target',
     'proxy/compose',
     'proxy/headers',
+    'proxy/parameters',
+    'proxy/form',
+    'proxy/json',
+    'proxy/percent',
   ],
   store: ['store'],
   deeds: [
     'catalog/load',
     'catalog/check',
+    'catalog/case',
     'vault/keys',
     'vault/key-file',
     'vault/local-root-key',
     'audit/append',
+    'audit/coalesce',
     'audit/sequence',
     'connections',
     'tokens',
   ],
   doors: ['proxy', 'tokens/exchange', 'admin', 'hub', 'mcp', 'cli'],
-  app: ['app'],
+  app: ['app', 'listen', 'rooms'],
   main: ['main'],
 }
 
@@ -110,7 +116,7 @@ const socketModules: readonly { readonly module: RegExp; readonly only: readonly
   },
   {
     module: /^(?:node:)?http$/,
-    only: [...(layers.doors ?? []), 'connections', 'app', 'main'],
+    only: [...(layers.doors ?? []), ...(layers.app ?? []), 'connections', 'main'],
   },
 ]
 const opensNothing =

@@ -36,6 +36,8 @@ test('a test left out is found, in each of its forms', () => {
     "test.only('a', () => {})",
     "suite.skip ('a', () => {})",
     "test('a', { skip: true }, () => {})",
+    "test('a', { todo: 'later' }, () => {})",
+    "test('a', { only: true }, () => {})",
     "test('a', (t) => t.todo('later'))",
   ]) {
     assert.equal(findings(source, 'scripts/a.test.ts').length, 1, source)
@@ -45,5 +47,6 @@ test('a test left out is found, in each of its forms', () => {
 test('the same words in a string, in a comment or outside of tests are allowed', () => {
   assert.deepEqual(findings("// test.only('a')", 'scripts/a.test.ts'), [])
   assert.deepEqual(findings(`const a = "test.skip('a')"`, 'scripts/a.test.ts'), [])
+  assert.deepEqual(findings("grant({ only: ['user.get'] })", 'scripts/a.test.ts'), [])
   assert.deepEqual(findings('grant.only(rules)', 'packages/gateway/src/policy/decide.ts'), [])
 })

@@ -43,7 +43,7 @@ const bans: readonly Ban[] = [
     message: 'a test left out',
   },
   {
-    pattern: /\b(?:only|skip|todo)\s*:/g,
+    pattern: /\b(?:only\s*:\s*true\b|(?:skip|todo)\s*:\s*(?!false\b))/g,
     path: tests,
     isCode: true,
     message: 'a test left out',

@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { cp, glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { extname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { root } from './repo-files.ts'
 
@@ -73,14 +73,13 @@ async function stageBundled(name: string): Promise<void> {
   })
 }
 
-/** What tsc emitted, and what lies between the sources without being one: SQL, JSON, HTML … */
+/** What tsc emitted, and what the code reads at run time. Examples for tests stay at home. */
 async function stageSource(name: string, folder: string): Promise<void> {
   const dist = join(folder, 'dist')
   const source = join(root, 'packages', name, 'src')
   await cp(join(emitted, name, 'src'), dist, { recursive: true })
-  for await (const path of glob('**/*.*', { cwd: source })) {
-    if (/^\.tsx?$/.test(extname(path))) continue
-    await cp(join(source, path), join(dist, path), { recursive: true })
+  for await (const path of glob('**/*.{sql,json,css,html,svg}', { cwd: source })) {
+    await cp(join(source, path), join(dist, path))
   }
   await mendDeclarations(dist)
 }
