@@ -2,7 +2,8 @@
  * `npm run pack:okoro [-- --out DIR]`: builds the tarball that is published as `okoro` and prints
  * its path. What goes into it is staged in build/package, as it will lie in node_modules/okoro.
  */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { cp, glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -26,9 +27,11 @@ type PackageJson = {
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { out: { type: 'string', default: 'build' } } })
   const out = resolve(values.out)
+  const missing = plainParts.filter((part) => !existsSync(join(root, part)))
+  if (missing.length > 0) return fail(`Nothing was packed: ${missing.join(', ')} missing.`)
   await rm(emitted, { recursive: true, force: true })
   await rm(stage, { recursive: true, force: true })
-  emit()
+  if (!emit()) return fail('Nothing was packed: the types have errors, see above.')
   await stageGateway()
   for (const name of bundled) await stageBundled(name)
   await mkdir(out, { recursive: true })
@@ -39,12 +42,18 @@ async function main(): Promise<void> {
   console.log(join(out, packed.trim()))
 }
 
-function emit(): void {
+function emit(): boolean {
   const tsc = join(root, 'node_modules/typescript/bin/tsc')
-  // Last, so that the client's declarations join the JavaScript of the first run.
-  for (const project of ['tsconfig.build.json', 'packages/client/tsconfig.build.json']) {
-    execFileSync(process.execPath, [tsc, '-p', project], { cwd: root, stdio: 'inherit' })
-  }
+  // The client comes last, so that its declarations join the JavaScript of the first run.
+  return ['tsconfig.build.json', 'packages/client/tsconfig.build.json'].every((project) => {
+    const command = [tsc, '-p', project]
+    return spawnSync(process.execPath, command, { cwd: root, stdio: 'inherit' }).status === 0
+  })
+}
+
+function fail(message: string): void {
+  console.error(message)
+  process.exitCode = 1
 }
 
 async function stageGateway(): Promise<void> {
