@@ -13,10 +13,7 @@ export const listAgents = (db: Kysely<Schema>): Promise<AgentRow[]> =>
     .execute()
 
 /** The agent of this id, or else of this name. */
-export const findAgent = (
-  db: Kysely<Schema>,
-  idOrName: string,
-): Promise<AgentRow | undefined> =>
+export const findAgent = (db: Kysely<Schema>, idOrName: string): Promise<AgentRow | undefined> =>
   db
     .selectFrom('agent')
     .selectAll()

@@ -19,10 +19,7 @@ export type ConnectionView = {
 export type Reach = { readonly grant: Grant; readonly connection: ConnectionView | null }
 
 /** Oldest first. */
-export async function listGrants(
-  db: Kysely<Schema>,
-  agentId: string,
-): Promise<readonly Grant[]> {
+export async function listGrants(db: Kysely<Schema>, agentId: string): Promise<readonly Grant[]> {
   const rows = await db
     .selectFrom('grant')
     .selectAll()
@@ -35,8 +32,8 @@ export async function listGrants(
 }
 
 /**
- * An agent's grants for one provider, oldest first, each once for every connection (none removed)
- * that it reaches: the one it is bound to, or all of its owner's.
+ * An agent's grants for one provider, oldest first, each once for every connection that it reaches,
+ * whatever its status: the one it is bound to, or all of its owner's.
  */
 export async function listReach(
   db: Kysely<Schema>,
@@ -48,7 +45,6 @@ export async function listReach(
       join
         .onRef('connection.workspace_id', '=', 'grant.workspace_id')
         .onRef('connection.provider', '=', 'grant.provider')
-        .on('connection.status', '!=', 'removed')
         .on(({ and, eb, or, ref }) =>
           or([
             eb('connection.id', '=', ref('grant.connection_id')),

@@ -56,7 +56,11 @@ export function insertOperationToken(
  */
 export function revokeOperationToken(
   db: Kysely<Schema>,
-  { jti, agentId, nowMs }: { readonly jti: string; readonly agentId: string; readonly nowMs: number },
+  {
+    jti,
+    agentId,
+    nowMs,
+  }: { readonly jti: string; readonly agentId: string; readonly nowMs: number },
 ): Statement {
   const query = db
     .updateTable('operation_token')

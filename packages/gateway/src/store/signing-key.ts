@@ -25,11 +25,7 @@ export function insertSigningKey(
 }
 
 /** Retires every key of this purpose. Write it with `bumpsPolicy`, and a new key in the same write. */
-export function retireSigningKeys(
-  db: Kysely<Schema>,
-  purpose: Purpose,
-  nowMs: number,
-): Statement {
+export function retireSigningKeys(db: Kysely<Schema>, purpose: Purpose, nowMs: number): Statement {
   const query = db
     .updateTable('signing_key')
     .set({ retired_at: nowMs })
