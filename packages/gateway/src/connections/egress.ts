@@ -3,7 +3,6 @@ import { Malfunction } from '../errors.ts'
 
 /** Bytes of a provider's answer that are read; a token answer has less than one of these KiB. */
 const maxAnswerBytes = 65_536
-const deadlineMs = 10_000
 
 /** The part of `fetch` that is needed here; fits oauth4webapi's `customFetch`. */
 export type ProviderFetch = (
@@ -22,16 +21,22 @@ export type EgressOptions = {
   readonly sandboxOrigins?: ReadonlySet<string>
   /** PEM of the CA that a sandbox with TLS was signed by. No other origin is verified with it. */
   readonly sandboxCa?: string
+  /** Milliseconds from the first byte sent to the last one read; 10 000 when absent. */
+  readonly deadlineMs?: number
 }
 
 /**
- * The only way by which connections/ reaches a provider: verified TLS, no redirect followed, ten
- * seconds from the first byte sent to the last one read, 64 KiB of answer.
+ * The only way by which connections/ reaches a provider: verified TLS, no redirect followed, an
+ * end to waiting, 64 KiB of answer.
  *
  * `fetch` throws Malfunction `upstream_timeout`, `upstream_unreachable` or `upstream_invalid`. It
  * carries no cause: a parser's error holds bytes of the answer, and there are tokens in it.
  */
-export function createEgress({ sandboxOrigins, sandboxCa }: EgressOptions = {}): Egress {
+export function createEgress({
+  sandboxOrigins,
+  sandboxCa,
+  deadlineMs = 10_000,
+}: EgressOptions = {}): Egress {
   const direct = new Agent()
   const sandbox = new Agent({ connect: sandboxCa === undefined ? {} : { ca: sandboxCa } })
   return {
@@ -95,8 +100,7 @@ function responseOf({ statusCode, headers }: Head, body: Buffer): Response {
 
 function unreached(origin: string, error: unknown): Malfunction {
   if (error instanceof Error && error.name === 'TimeoutError') {
-    const seconds = deadlineMs / 1000
-    return new Malfunction('upstream_timeout', `${origin} did not answer within ${seconds} s.`)
+    return new Malfunction('upstream_timeout', `${origin} did not answer in time.`)
   }
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
   return new Malfunction('upstream_unreachable', `${origin} could not be reached (${code}).`)

@@ -76,6 +76,7 @@ export type Callback =
  */
 export function readCallback(auth: OAuth2, parameters: URLSearchParams, state: string): Callback {
   const checked = new URLSearchParams(parameters)
+  if (new Set(checked.keys()).size !== checked.size) return { kind: 'malformed' }
   checked.delete('iss')
   try {
     const validated = oauth.validateAuthResponse(serverOf(auth), { client_id: '-' }, checked, state)
