@@ -1,0 +1,97 @@
+import { Hono } from 'hono'
+import { z } from 'zod'
+import {
+  type Application,
+  addApplication,
+  listApplications,
+  removeApplication,
+  restrictionOf,
+  rotateSecret,
+} from '../connections/applications.ts'
+import { isRefusal, type Refusal, refuse } from '../errors.ts'
+import { Secret } from '../secret.ts'
+import { type AdminEnv, answer, readBody, readQuery, timeOf } from './answer.ts'
+import type { AdminDeps } from './deps.ts'
+import { pageOf, pageQuery } from './page.ts'
+
+const secretInput = z
+  .string()
+  .trim()
+  .min(1)
+  .max(4096)
+  .transform((value) => new Secret(value))
+
+const newApplication = z.strictObject({
+  provider: z.string(),
+  client_id: z.string().trim().min(1).max(512),
+  client_secret: secretInput,
+  redirect_uri: z.string().max(2048).optional(),
+})
+
+const newSecret = z.strictObject({ client_secret: secretInput })
+
+const listQuery = pageQuery.extend({ provider: z.string().optional() })
+
+/** `/applications`: our OAuth clients at the providers. Their secrets go in and never out. */
+export function applicationRoutes(deps: AdminDeps): Hono<AdminEnv> {
+  const app = new Hono<AdminEnv>()
+
+  app.get('/', async (c) => {
+    const query = readQuery(c, listQuery)
+    if (isRefusal(query)) return answer(c, query)
+    const page = pageOf(await listApplications(deps, query.provider ?? null), query)
+    if (isRefusal(page)) return answer(c, page)
+    return answer(c, { ...page, items: page.items.map((one) => applicationView(deps, one)) })
+  })
+
+  app.post('/', async (c) => {
+    const input = await readBody(c, newApplication)
+    if (isRefusal(input)) return answer(c, input)
+    const {
+      provider,
+      client_id: clientId,
+      client_secret: secret,
+      redirect_uri: redirectUri,
+    } = input
+    const added = await addApplication(deps, { provider, clientId, secret, redirectUri })
+    return answer(c, isRefusal(added) ? added : applicationView(deps, added), 201)
+  })
+
+  app.get('/:id', async (c) => {
+    const found = await findApplication(deps, c.req.param('id'))
+    return answer(c, isRefusal(found) ? found : applicationView(deps, found))
+  })
+
+  app.put('/:id/secret', async (c) => {
+    const input = await readBody(c, newSecret)
+    if (isRefusal(input)) return answer(c, input)
+    const request = { id: c.req.param('id'), secret: input.client_secret }
+    const rotated = await rotateSecret(deps, request)
+    return answer(c, isRefusal(rotated) ? rotated : applicationView(deps, rotated))
+  })
+
+  app.delete('/:id', async (c) => {
+    const removed = await removeApplication(deps, c.req.param('id'))
+    return answer(c, isRefusal(removed) ? removed : applicationView(deps, removed))
+  })
+
+  return app
+}
+
+async function findApplication(deps: AdminDeps, id: string): Promise<Application | Refusal> {
+  const found = (await listApplications(deps)).find((one) => one.id === id)
+  return found ?? refuse('not_found', `There is no application ${id}.`)
+}
+
+function applicationView(
+  { catalog }: AdminDeps,
+  { id, provider, clientId, redirectUri, sandbox, createdAt }: Application,
+) {
+  const entry = catalog.providers.get(provider)
+  return {
+    ...{ id, provider, client_id: clientId, redirect_uri: redirectUri, sandbox },
+    created_at: timeOf(createdAt),
+    /** What the provider makes of the redirect URI when it breaks its rules, else null. */
+    restriction: entry ? restrictionOf(entry, redirectUri) : null,
+  }
+}
