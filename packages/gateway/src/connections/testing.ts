@@ -16,7 +16,7 @@ import { finish } from './finish.ts'
 
 /** For tests: this room with the real catalogue, a real vault and the Withings sandbox. */
 
-const providersDir = fileURLToPath(new URL('../../../../providers', import.meta.url))
+export const providersDir = fileURLToPath(new URL('../../../../providers', import.meta.url))
 export const publicUrl = 'http://127.0.0.1:8420'
 export const callbackUrl = `${publicUrl}/connect/callback/withings`
 
@@ -80,7 +80,7 @@ export async function openRoom(
   sandboxUrl: string | null,
 ): Promise<Room> {
   const sandboxes = new Map(sandboxUrl === null ? [] : [['withings', sandboxUrl] as const])
-  const egress = createEgress({ sandboxOrigins: new Set(sandboxes.values()), deadlineMs: 1_000 })
+  const egress = createEgress({ sandboxOrigins: new Set(sandboxes.values()), deadlineMs: 2_000 })
   after(() => egress.close())
   const rootKey = localRootKey(new Secret(new Uint8Array(32)), randomBytes)
   const catalog = await loadCatalog([providersDir], sandboxes)
