@@ -6,8 +6,8 @@ import type { Store } from '../store/store.ts'
 import { openSigningKeys } from '../tokens/signing-keys.ts'
 import { openVault } from '../vault/keys.ts'
 import { localRootKey } from '../vault/local-root-key.ts'
-import { adminRoutes } from './admin.ts'
 import type { AdminDeps } from './deps.ts'
+import { adminRoutes } from './routes.ts'
 
 export type Answered = {
   readonly status: number

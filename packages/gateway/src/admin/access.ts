@@ -1,40 +1,39 @@
 import { timingSafeEqual } from 'node:crypto'
 import { isIP } from 'node:net'
+import { Hono } from 'hono'
 import { hashOfToken } from '../config/settings.ts'
-import type { Config } from '../config.ts'
-import { problem, type Refusal, refuse } from '../errors.ts'
+import { type Refusal, refuse } from '../errors.ts'
 import type { Random } from '../words.ts'
-import { findAdminToken } from './admin-token.ts'
+import { type AdminEnv, answer } from './answer.ts'
 import { newId } from './deps.ts'
 
-export type GuardParts = {
-  readonly config: Pick<Config, 'dataDir' | 'adminHost' | 'adminToken'>
-  readonly random: Random
+export type Guard = {
+  /** Hex SHA-256 of the token that callers must send. */
+  readonly tokenHash: string
+  /** The address that the admin listener is bound to. */
+  readonly adminHost: string
   readonly publicUrl: string
+  readonly random: Random
 }
 
-/** The answer for a request that may not pass; null for one that may. */
-export type Guard = (request: Request) => Response | null
-
 /**
- * What stands in front of the admin API on TCP. A caller brings `Authorization: Bearer <token>`
- * (RFC 6750) and names this listener in its Host header: a web page whose name was made to point
- * at this machine (DNS rebinding) is refused before its token is looked at. Throws Malfunction
- * when the token's file can't be used.
+ * The routes with what stands in front of them on TCP. A caller brings `Authorization: Bearer
+ * <token>` (RFC 6750) and names this listener in its Host header: a web page whose name was made
+ * to point at this machine (DNS rebinding) is refused before its token is looked at.
  */
-export async function guardAdmin({ config, random, publicUrl }: GuardParts): Promise<Guard> {
-  const tokenHash = config.adminToken ?? (await findAdminToken(config.dataDir, random))
-  return (request) => {
+export function guardAdmin(routes: Hono<AdminEnv>, guard: Guard): Hono<AdminEnv> {
+  const app = new Hono<AdminEnv>()
+  app.use(async (c, next) => {
     const refusal =
-      judgeHost(request.headers.get('host') ?? '', config.adminHost) ??
-      judgeToken(request.headers.get('authorization') ?? '', tokenHash)
-    if (refusal === null) return null
-    const { status, headers, body } = problem(refusal, {
-      publicUrl,
-      requestId: newId('req', random),
-    })
-    return new Response(body, { status, headers })
-  }
+      judgeHost(c.req.header('host') ?? '', guard.adminHost) ??
+      judgeToken(c.req.header('authorization') ?? '', guard.tokenHash)
+    if (refusal === null) return next()
+    c.set('requestId', newId('req', guard.random))
+    c.set('publicUrl', guard.publicUrl)
+    return answer(c, refusal)
+  })
+  app.mount('/', routes.fetch)
+  return app
 }
 
 function judgeHost(header: string, adminHost: string): Refusal | null {
