@@ -1,8 +1,10 @@
 import { mkdir, readFile, stat } from 'node:fs/promises'
+import type { Server } from 'node:http'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { getRequestListener } from '@hono/node-server'
-import { guardAdmin } from './admin/guard.ts'
+import { guardAdmin } from './admin/access.ts'
+import { findAdminToken } from './admin/admin-token.ts'
 import { closeDeadBoots, closeOwnBoot } from './audit/sequence.ts'
 import { loadCatalog } from './catalog/load.ts'
 import { adminSocketPath } from './config/settings.ts'
@@ -98,6 +100,9 @@ async function ownProviders(): Promise<string> {
   throw new Malfunction('internal_error', 'The providers folder is missing: install okoro anew.')
 }
 
+const listenerOf = (answer: (request: Request) => Response | Promise<Response>) =>
+  getRequestListener(answer, { overrideGlobalObjects: false })
+
 function createApp(foundation: Foundation, lock: Lock): App {
   const { config, store, random, log } = foundation
   let publicUrl = config.publicUrl
@@ -111,38 +116,37 @@ function createApp(foundation: Foundation, lock: Lock): App {
     ...{ publicUrl: () => publicUrl, nextRequestId },
     serve: (request, response, requestId) => opened().public(request, response, requestId),
   })
-  const listener = getRequestListener((request) => opened().admin(request), {
-    overrideGlobalObjects: false,
+  const socketDoor = createDoor({
+    ...{ publicUrl: () => publicUrl, nextRequestId },
+    serve: listenerOf((request) => opened().admin.fetch(request)),
   })
-  const adminDoor = (guard: (request: Request) => Response | null) =>
-    createDoor({
+  const openAdminDoor = async (): Promise<Server> => {
+    const { adminHost, dataDir } = config
+    const tokenHash = config.adminToken ?? (await findAdminToken(dataDir, random))
+    const guarded = guardAdmin(opened().admin, { tokenHash, adminHost, publicUrl, random })
+    return createDoor({
       ...{ publicUrl: () => publicUrl, nextRequestId },
-      serve: getRequestListener(
-        async (request) => guard(request) ?? (await opened().admin(request)),
-        { overrideGlobalObjects: false },
-      ),
+      serve: listenerOf(guarded.fetch),
     })
-  const socketDoor = createDoor({ publicUrl: () => publicUrl, nextRequestId, serve: listener })
-  let adminTcp: ReturnType<typeof adminDoor> | null = null
+  }
+  let adminDoor: Server | null = null
 
   return {
-    admin: (request) => opened().admin(request),
+    admin: async (request) => await opened().admin.fetch(request),
     serve: async () => {
       const { host, port, adminHost, adminPort, dataDir } = config
       const bound = await listenOn(publicDoor, { host, port, setting: 'OKORO_PORT' })
       if (port === 0) publicUrl = publicUrl.replace(/:0$/, `:${bound}`)
-      opened()
-      const guard = await guardAdmin({ config, random, publicUrl })
-      adminTcp = adminDoor(guard)
+      adminDoor = await openAdminDoor()
       const place = { host: adminHost, port: adminPort, setting: 'OKORO_ADMIN_PORT' }
-      const adminUrl = listenUrl(adminHost, await listenOn(adminTcp, place))
+      const adminUrl = listenUrl(adminHost, await listenOn(adminDoor, place))
       await listenOnSocket(socketDoor, adminSocketPath(dataDir))
       log.info({ public_url: publicUrl, admin_url: adminUrl }, 'okoro is serving')
       return { publicUrl, adminUrl }
     },
     close: async () => {
       await Promise.all(
-        [publicDoor, socketDoor, ...(adminTcp ? [adminTcp] : [])].map((server) =>
+        [publicDoor, socketDoor, ...(adminDoor ? [adminDoor] : [])].map((server) =>
           closeServer(server, graceMs),
         ),
       )

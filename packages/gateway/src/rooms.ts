@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { getRequestListener, type HttpBindings } from '@hono/node-server'
 import { Hono } from 'hono'
-import { adminRoutes } from './admin/admin.ts'
+import { adminRoutes } from './admin/routes.ts'
 import { type Coalescer, createCoalescer } from './audit/coalesce.ts'
 import { sequence } from './audit/sequence.ts'
 import type { Catalog } from './catalog/load.ts'
@@ -48,7 +48,7 @@ export type Rooms = {
   /** The public listener. Never throws. */
   public(request: IncomingMessage, response: ServerResponse, requestId: string): void
   /** `/api/v1`, for callers whom the unix socket or the process itself vouches for. */
-  admin(request: Request): Promise<Response>
+  readonly admin: ReturnType<typeof adminRoutes>
   close(): Promise<void>
 }
 
@@ -74,15 +74,16 @@ export function openRooms(foundation: Foundation, publicUrl: string): Rooms {
     ...(foundation.sandboxCa !== null && { ca: foundation.sandboxCa }),
   })
   const onMalfunction = (error: unknown, requestId: string) => logFault(log, error, requestId)
+  const credentials = createCredentials(context)
   const { agentRate: perSecond, agentBurst: burst, agentConcurrency: concurrent } = config
   const proxy: ProxyParts = {
     ...{ store, verifier, catalog, upstream, coalescer, underWay, publicUrl, clock, onMalfunction },
-    credentials: createCredentials(context),
+    credentials,
     admit: createAdmission({ perSecond, burst, concurrent }, clock),
   }
   const pages = createPages(foundation, { context, verifier, coalescer, publicUrl })
   const admin = adminRoutes({
-    ...{ ...context, vault, signingKeys, onFault: onMalfunction },
+    ...{ ...context, vault, credentials, signingKeys, onFault: onMalfunction },
     gatewayVersion: foundation.gatewayVersion,
   })
   const tick = startTick(async () => {
@@ -97,7 +98,7 @@ export function openRooms(foundation: Foundation, publicUrl: string): Rooms {
         void pages(request, response, requestId)
       }
     },
-    admin: async (request) => await admin.fetch(request),
+    admin,
     close: async () => {
       await tick.stop()
       await coalescer.close()
@@ -134,7 +135,10 @@ function createPages(foundation: Foundation, parts: PageParts) {
       ...{ store, keys: signingKeys, catalog, publicUrl, clock, random, verifier, coalescer, log },
     }),
   )
-  app.route('/', connectRoutes(context))
+  app.route(
+    '/',
+    connectRoutes(context, (error) => logFault(log, error, 'connect')),
+  )
   app.get('/healthz', (c) => c.json({ status: 'ok' }))
   app.get('/readyz', async (c) => {
     await store.db.selectFrom('policy').select('epoch').execute()

@@ -271,7 +271,7 @@ async function giveBack(call: Call, appended: Attempt, peeked: Peeked): Promise<
       status: peeked.answer.status,
       providerStatus: peeked.envelope?.value ?? null,
       bytesOut,
-      error: error === 'client_gone' ? goneBecause(call) : error,
+      error: error !== null && call.abort.signal.aborted ? goneBecause(call) : error,
     }),
   )
   return null

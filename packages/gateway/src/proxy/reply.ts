@@ -13,9 +13,7 @@ export type Peeked = {
   readonly envelope: EnvelopeStatus | null
   /** What was held; the rest still flows. */
   readonly chunks: readonly Buffer[]
-  /** Set when the answer is over already. */
-  readonly end: 'ended' | Failure | null
-  /** Takes over the flow. */
+  /** Takes over the flow; an answer that is over already ends in this call. */
   readonly flowTo: (next: Flow) => void
 }
 
@@ -41,8 +39,9 @@ export function peek(answer: Answer, envelope: Envelope | null): Promise<Peeked>
       isResolved = true
       const flowTo = (next: Flow) => {
         flow = next
+        if (end) next.end(end)
       }
-      resolve({ answer, envelope: status, chunks, end, flowTo })
+      resolve({ answer, envelope: status, chunks, flowTo })
     }
     const finish = (how: 'ended' | Failure) => {
       end = how
@@ -134,10 +133,6 @@ export function reply(
     response.writeHead(answer.status, [...headers, ...ownHeaders(response)])
     let flows = true
     for (const chunk of peeked.chunks) flows = pass(chunk) && flows
-    if (peeked.end !== null) {
-      end(peeked.end)
-      return
-    }
     peeked.flowTo({ chunk: pass, end })
     if (flows) answer.resume()
   })

@@ -99,7 +99,8 @@ function createSalts(random: Random): () => Uint8Array {
 
 function unreachable(place: Place, cause: unknown): Malfunction {
   const where = place.kind === 'sqlite' ? place.path : 'OKORO_DATABASE_URL'
-  const why = cause instanceof Error ? cause.message : String(cause)
+  const inner = cause instanceof Malfunction ? cause.cause : cause
+  const why = inner instanceof Error ? inner.message : String(inner)
   return new Malfunction('store_unavailable', `The database at ${where} can't be used: ${why}`, {
     cause,
   })

@@ -72,13 +72,3 @@ export function revokeOperationToken(
     .compile()
   return { query, mustTouch: true }
 }
-
-/** Forgets tokens that expired before `beforeMs`: their signature check refuses them anyway. */
-export function deleteExpiredOperationTokens(db: Kysely<Schema>, beforeMs: number): Statement {
-  const query = db
-    .deleteFrom('operation_token')
-    .where('workspace_id', '=', workspace)
-    .where('expires_at', '<', beforeMs)
-    .compile()
-  return { query }
-}

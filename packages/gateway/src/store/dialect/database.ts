@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely'
+import { Malfunction } from '../../errors.ts'
 import type { Schema } from '../schema.ts'
 import type { CommitGroup } from '../writer.ts'
 
@@ -10,3 +11,9 @@ export type Database = {
   readonly commit: CommitGroup
   close(): Promise<void>
 }
+
+/** What a failed read becomes: the request is refused with 503, and the cause goes to the log. */
+export const unreadable = (cause: unknown): Malfunction =>
+  new Malfunction('store_unavailable', 'The database cannot be read just now. Try again shortly.', {
+    cause,
+  })

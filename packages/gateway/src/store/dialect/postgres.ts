@@ -4,7 +4,7 @@ import { workspace } from '../../words.ts'
 import { type Connection, commitGroup, type Numbered, type Numbering } from '../commit.ts'
 import type { Schema } from '../schema.ts'
 import type { Row } from '../store.ts'
-import type { Database } from './database.ts'
+import { type Database, unreadable } from './database.ts'
 
 /** Advisory lock of a workspace's policy: shared by writers, exclusive for a new policy epoch. */
 const policyLock = 0x6f6b6f72
@@ -44,7 +44,7 @@ export function openPostgres(url: string): Database {
   }
 
   return {
-    db: new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) }),
+    db: new Kysely<Schema>({ dialect: new PostgresDialect({ pool: reachable(pool) }) }),
     startBoot: async (started) => {
       boot = started
     },
@@ -65,6 +65,16 @@ export function openPostgres(url: string): Database {
     },
   }
 }
+
+/** The pool, with its failures told as ours. */
+const reachable = (pool: pg.Pool) => ({
+  connect: () =>
+    pool.connect().catch((cause: unknown) => {
+      throw unreadable(cause)
+    }),
+  end: () => pool.end(),
+  options: pool.options,
+})
 
 function createConnection(
   client: pg.Client,

@@ -12,7 +12,7 @@ import {
 import type { Failed, PlainWrite, Touched } from '../commit.ts'
 import type { Schema } from '../schema.ts'
 import type { WriteResult } from '../store.ts'
-import type { Database } from './database.ts'
+import { type Database, unreadable } from './database.ts'
 
 /** The run of this process: its records are numbered under it. */
 export type Boot = { readonly node: string; readonly boot: string }
@@ -83,8 +83,10 @@ export function openSqlite(path: string, onFatal: (error: Error) => void): Datab
     return pending.promise as Promise<Value>
   }
 
-  const driver = createDriver((query) =>
-    ask<Touched>({ kind: 'query', sql: query.sql, parameters: query.parameters }),
+  const driver = createDriver(({ sql, parameters }) =>
+    ask<Touched>({ kind: 'query', sql, parameters }).catch((cause) => {
+      throw unreadable(cause)
+    }),
   )
   const db = new Kysely<Schema>({
     dialect: {
