@@ -326,6 +326,24 @@ forEachStore(({ open, reopen }, dialect) => {
       assert.ok(pulled < 10)
     })
 
+    test('that breaks off is refused, and recorded', async () => {
+      const gateway = await openWithings(await open())
+      const body = new ReadableStream<Uint8Array>({
+        pull: (controller) => controller.error(new Error('the client hung up')),
+      })
+      const response = await gateway.app.request('/t/tokens', {
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${gateway.serviceToken}`,
+          'content-type': 'application/json',
+        },
+        body,
+        duplex: 'half',
+      } as RequestInit)
+      await problemOf(response, 408, 'request_timeout')
+      assert.equal((await recordsOf(gateway.store, 'token.refused')).length, 1)
+    })
+
     test('with another method is told which one', async () => {
       const gateway = await openWithings(await open())
       for (const [path, allow] of [

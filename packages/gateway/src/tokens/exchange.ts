@@ -63,8 +63,10 @@ export function exchangeRoutes(parts: ExchangeParts): Hono<Env> {
     ['/.well-known/jwks.json', 'GET, HEAD'],
   ] as const) {
     app.all(path, (context) => {
-      context.header('allow', allow)
-      return refused(parts, context, refuse('method_not_allowed', `${path} takes ${allow}.`))
+      const refusal = refuse('method_not_allowed', `${path} takes ${allow}.`)
+      const response = refused(parts, context, refusal)
+      response.headers.set('allow', allow)
+      return response
     })
   }
   return app
@@ -187,6 +189,5 @@ function tokenAnswer(
 function refused({ publicUrl }: ExchangeParts, context: Context<Env>, refusal: Refusal): Response {
   const requestId = context.get('requestId')
   const { status, headers, body } = problem(refusal, { publicUrl, requestId })
-  for (const [name, value] of Object.entries(headers)) context.header(name, value)
-  return context.body(body, status as 400)
+  return new Response(body, { status, headers })
 }

@@ -1,4 +1,3 @@
-import type { Provider } from '../catalog/provider.ts'
 import { isRefusal, type Refusal, refuse } from '../errors.ts'
 import { listReach } from '../store/grant.ts'
 import { insertOperationToken } from '../store/operation-token.ts'
@@ -13,7 +12,10 @@ import type { TokenRequest } from './token-request.ts'
 
 /** What issuing needs to know of the catalogue. */
 export type Catalog = {
-  readonly providers: ReadonlyMap<string, Pick<Provider, 'rules' | 'sandbox'>>
+  readonly providers: ReadonlyMap<
+    string,
+    { readonly rules: readonly { readonly id: string }[]; readonly sandbox: string | null }
+  >
 }
 
 export type IssueParts = {

@@ -21,12 +21,12 @@ import { openSigningKeys } from './signing-keys.ts'
 export const publicUrl = 'http://gateway.test'
 export const rootKeyText = new Secret(randomBytes(32).toString('base64'))
 
-const catalog = {
+const catalog: Catalog = {
   providers: new Map([
     ['withings', { rules: [{ id: 'measure.getmeas' }, { id: 'user.unlink' }], sandbox: null }],
     ['trello', { rules: [], sandbox: null }],
   ]),
-} as unknown as Catalog
+}
 
 export type Gateway = Awaited<ReturnType<typeof openGateway>>
 
@@ -44,8 +44,9 @@ export async function openGateway(store: Store, clock: Clock = Date.now) {
     await next()
   })
   app.onError((error, context) => {
-    const answer = problem(refusalOf(error), { publicUrl, requestId: context.get('requestId') })
-    return context.body(answer.body, answer.status as 500, answer.headers)
+    const requestId = context.get('requestId')
+    const { status, headers, body } = problem(refusalOf(error), { publicUrl, requestId })
+    return new Response(body, { status, headers })
   })
   const parts = { store, keys, catalog, publicUrl, clock, random: randomBytes }
   app.route('/', exchangeRoutes({ ...parts, verifier, coalescer, log }))
