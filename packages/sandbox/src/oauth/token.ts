@@ -50,15 +50,17 @@ const grants = {
   refresh_token: tradeRefreshToken,
 } as const satisfies Readonly<Record<string, Grant>>
 
+/** Live clients send secret and signature together: each one that is there must be right. */
 function authenticate(params: Params, world: World): Authenticated {
-  const secret = params.get('client_secret')
-  if (secret === undefined) return authenticateBySignature('requesttoken', params, world)
-  if (params.has('signature')) return { ok: false, answer: invalidParam('signature') }
   const application = world.state.applications.get(params.get('client_id') ?? '')
   if (application === undefined) return { ok: false, answer: invalidParam('client_id') }
-  return isSame(application.clientSecret, secret)
-    ? { ok: true, application }
-    : { ok: false, answer: invalidParam('client_secret') }
+  const isSigned = params.has('signature')
+  const secret = params.get('client_secret')
+  const isSecretRight = secret === undefined ? isSigned : isSame(application.clientSecret, secret)
+  if (!isSecretRight) return { ok: false, answer: invalidParam('client_secret') }
+  return isSigned
+    ? authenticateBySignature('requesttoken', params, world)
+    : { ok: true, application }
 }
 
 function tradeCode(params: Params, application: Application, world: World): Answer {
