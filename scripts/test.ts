@@ -19,6 +19,12 @@ const testFiles = [
   'bench/**/*.test.ts',
 ]
 
+/** A test that takes longer has failed. */
+const testTimeoutMs = { short: 60_000, long: 3_600_000 }
+
+/** A run that takes longer has a file that never ends, say for a socket that it left open. */
+const runTimeoutMs = { short: 20 * 60_000, long: 6 * 3_600_000 }
+
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
@@ -51,7 +57,9 @@ async function runTests(files: readonly string[], isLong: boolean): Promise<Tall
   const tallyFile = join(folder, 'tally.json')
   try {
     const exitCode = await runNode(files, tallyFile, isLong)
-    return judge(JSON.parse(await readFile(tallyFile, 'utf8').catch(() => 'null')), exitCode)
+    // Missing or empty when the run broke off.
+    const tally = await readFile(tallyFile, 'utf8').catch(() => '')
+    return judge(tally === '' ? null : JSON.parse(tally), exitCode)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
@@ -67,7 +75,7 @@ async function runNode(
     '--test',
     '--disable-warning=ExperimentalWarning',
     `--test-concurrency=${Math.max(2, availableParallelism())}`,
-    `--test-timeout=${isLong ? 3_600_000 : 300_000}`,
+    `--test-timeout=${testTimeoutMs[isLong ? 'long' : 'short']}`,
     '--test-reporter=spec',
     '--test-reporter-destination=stdout',
     `--test-reporter=${root}scripts/tally.ts`,
@@ -78,7 +86,11 @@ async function runNode(
     stdio: 'inherit',
     env: { ...env, ...(isLong && { OKORO_TEST_LONG: '1' }) },
   })
+  // On SIGINT the runner names the files that were still running, and ends them.
+  const stop = () => child.kill('SIGINT')
+  const timer = setTimeout(stop, runTimeoutMs[isLong ? 'long' : 'short'])
   const [exitCode] = await once(child, 'exit')
+  clearTimeout(timer)
   return exitCode ?? 1
 }
 
