@@ -40,6 +40,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'vault/seal',
     'vault/aes-gcm',
     'vault/base64url',
+    'vault/show-once',
     'audit/record',
     'audit/tree',
     'audit/checkpoint',

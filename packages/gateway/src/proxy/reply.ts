@@ -6,6 +6,8 @@ import { responseHeaders } from './headers.ts'
 
 /** Bytes that are held while the provider's own status is still unknown. */
 const peekBytes = 65_536
+/** Milliseconds for which they are held at the most: a slow answer must not look like none. */
+const peekMs = 2_000
 
 /** The beginning of an answer, read far enough to know what the provider really said. */
 export type Peeked = {
@@ -37,12 +39,14 @@ export function peek(answer: Answer, envelope: Envelope | null): Promise<Peeked>
     const settle = () => {
       if (isResolved) return
       isResolved = true
+      clearTimeout(late)
       const flowTo = (next: Flow) => {
         flow = next
         if (end) next.end(end)
       }
       resolve({ answer, envelope: status, chunks, flowTo })
     }
+    const late = setTimeout(settle, peekMs)
     const finish = (how: 'ended' | Failure) => {
       end = how
       if (flow) flow.end(how)

@@ -1,0 +1,190 @@
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { after, before, test } from 'node:test'
+import { WithingsClient } from 'withings-node-oauth2'
+import {
+  connectWithings,
+  exchange,
+  folder,
+  type GatewayProcess,
+  type SandboxProcess,
+  startGateway,
+  startSandbox,
+  tokenOf,
+} from './gateway.ts'
+
+const place = folder()
+let sandbox: SandboxProcess
+let gateway: GatewayProcess
+let serviceToken = ''
+
+const restart = () =>
+  startGateway(`${place.path}/data`, { OKORO_SANDBOX: `withings=${sandbox.found.url}` })
+
+before(async () => {
+  sandbox = await startSandbox(`${place.path}/sandbox`)
+  gateway = await restart()
+  await connectWithings(gateway, sandbox)
+  const made = await gateway.admin('POST', '/agents', {
+    ...{ name: 'reader', grants: [{ provider: 'withings', scope: 'read' }] },
+  })
+  assert.equal(made.status, 201, JSON.stringify(made.body))
+  serviceToken = String(made.body.service_token)
+})
+after(async () => {
+  await gateway.kill()
+  await sandbox.kill()
+  place.remove()
+})
+
+const token = async () => await tokenOf(await exchange(gateway.url, serviceToken))
+const received = async () =>
+  ((await sandbox.control('GET', '/received')) as { requests: { target: string }[] }).requests
+
+test('an agent reads all six endpoints through okoro', async () => {
+  const bearer = await token()
+  for (const path of ['measure', 'v2/measure', 'v2/sleep', 'v2/heart', 'v2/user', 'v2/notify']) {
+    const response = await fetch(`${gateway.url}/p/withings/${path}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' },
+      body: '{}',
+    })
+    const answer = (await response.json()) as { status: number; body: object }
+    assert.equal(answer.status, 0, `${path}: ${JSON.stringify(answer).slice(0, 200)}`)
+    assert.ok(Object.keys(answer.body).length > 0)
+  }
+})
+
+test('withings-node-oauth2, which nobody here wrote, reads through okoro', async () => {
+  const toGateway: typeof fetch = (input, init) => {
+    const { pathname, search } = new URL(input instanceof Request ? input.url : input)
+    return fetch(`${gateway.url}/p/withings${pathname}${search}`, init)
+  }
+  const client = new WithingsClient({
+    ...{ clientId: 'unused', clientSecret: 'unused', callbackURL: 'http://localhost' },
+    fetch: toGateway,
+  })
+  const session = { accessToken: await token() }
+  const lastMonth = new Date(Date.now() - 30 * 86_400_000)
+  const period = { startDate: lastMonth, endDate: new Date() }
+  const read = await readAll(client, session, period)
+  for (const [what, list] of Object.entries(read)) {
+    assert.ok(list.length > 0, `${what}: ${JSON.stringify(read).slice(0, 300)}`)
+  }
+})
+
+async function readAll(
+  client: WithingsClient,
+  session: { readonly accessToken: string },
+  period: { readonly startDate: Date; readonly endDate: Date },
+): Promise<Readonly<Record<string, readonly unknown[]>>> {
+  const days = { startDate: day(period.startDate), endDate: day(period.endDate) }
+  const measures = await client.measures.list({ ...session, ...period })
+  const activity = await client.activity.daily({ ...session, ...days })
+  const sleep = await client.sleep.summary({ ...session, ...days })
+  const heart = await client.heart.list({ ...session })
+  const devices = await client.devices.list({ ...session })
+  return {
+    measures: measures.measuregrps,
+    activity: activity.activities,
+    sleep: sleep.series,
+    heart: heart.series,
+    devices: devices.devices,
+  }
+}
+
+const day = (date: Date) => date.toISOString().slice(0, 10)
+
+test('a read token cannot unlink a device or revoke a subscription, and nothing arrives', async () => {
+  const bearer = await token()
+  await sandbox.control('DELETE', '/received')
+  const calls = [
+    { path: 'v2/user', method: 'POST', body: 'action=unlink&mac_address=00:24:e4:00:00:00' },
+    { path: 'v2/notify?action=revoke&callbackurl=https://a.example/x&appli=1', method: 'GET' },
+  ]
+  for (const { path, method, body } of calls) {
+    const response = await fetch(`${gateway.url}/p/withings/${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${bearer}`,
+        ...(body && { 'content-type': 'application/x-www-form-urlencoded' }),
+      },
+      ...(body && { body }),
+    })
+    const problem = (await response.json()) as Record<string, unknown>
+    assert.equal(response.status, 403)
+    assert.equal(problem.required_scope, 'delete')
+  }
+  assert.deepEqual(await received(), [])
+})
+
+test('a scope above the grant, a blank and an endless intent are refused at the exchange', async () => {
+  const ask = { provider: 'withings', scope: 'read', intent: 'see the trend' }
+  const refused = async (change: object) => {
+    const response = await exchange(gateway.url, serviceToken, { ...ask, ...change })
+    return [response.status, response.headers.get('okoro-error')]
+  }
+  assert.deepEqual(await refused({ scope: 'delete' }), [403, 'insufficient_scope'])
+  assert.deepEqual(await refused({ intent: '   ' }), [400, 'invalid_request'])
+  assert.deepEqual(await refused({ intent: 'x'.repeat(10_000) }), [400, 'invalid_request'])
+  assert.deepEqual(await refused({ provider: 'nobody' }), [404, 'unknown_provider'])
+})
+
+test('no secret of any kind stands in the database, the log or the export', async () => {
+  const bearer = await token()
+  await fetch(`${gateway.url}/p/withings/measure`, {
+    ...{ method: 'POST', headers: { authorization: `Bearer ${bearer}` } },
+  })
+  const names = readdirSync(`${place.path}/data`).filter((name) => /^okoro\.db/.test(name))
+  const bytes = names.map((name) => readFileSync(`${place.path}/data/${name}`, 'latin1')).join('')
+  const tokens: string[] = []
+  const seen = (await sandbox.control('GET', '/received')) as {
+    requests: { headers: [string, string][] }[]
+  }
+  for (const { headers } of seen.requests) {
+    for (const [name, value] of headers) {
+      if (name.toLowerCase() === 'authorization') tokens.push(value.slice('Bearer '.length))
+    }
+  }
+  assert.ok(tokens.length > 0)
+  const secrets = [serviceToken, bearer, 'e2e-secret-of-the-application', ...tokens]
+  assert.ok(bytes.length > 100_000)
+  for (const secret of secrets) {
+    assert.ok(!bytes.includes(secret), 'a secret lies in the database')
+    assert.ok(!gateway.log().includes(secret), 'a secret stands in the log')
+  }
+})
+
+test('after a kill -9 the gateway goes on with the same connection and tokens', async () => {
+  const bearer = await token()
+  await gateway.kill('SIGKILL')
+  const port = new URL(gateway.url).port
+  gateway = await startGateway(`${place.path}/data`, {
+    ...{ OKORO_SANDBOX: `withings=${sandbox.found.url}`, OKORO_PORT: port },
+  })
+  const response = await fetch(`${gateway.url}/p/withings/v2/user`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${bearer}` },
+  })
+  assert.equal(((await response.json()) as { status: number }).status, 0)
+})
+
+test('a second gateway on the same folder ends with one clear line', async () => {
+  const second = await startGateway(`${place.path}/data`).catch((error: Error) => error)
+  assert.ok(second instanceof Error)
+  assert.match(second.message, /Another okoro is using/)
+  assert.doesNotMatch(second.message, /\n\s+at /)
+})
+
+test('a revoked agent is refused at the exchange and at its next call', async () => {
+  const bearer = await token()
+  const revoked = await gateway.admin('POST', '/agents/reader/revoke', {})
+  assert.equal(revoked.status, 200, JSON.stringify(revoked.body))
+  await sandbox.control('DELETE', '/received')
+  assert.equal((await exchange(gateway.url, serviceToken)).status, 401)
+  const response = await fetch(`${gateway.url}/p/withings/measure`, {
+    ...{ method: 'POST', headers: { authorization: `Bearer ${bearer}` } },
+  })
+  assert.equal(response.status, 401)
+  assert.deepEqual(await received(), [])
+})
