@@ -8,7 +8,7 @@ type Given = Partial<Omit<ConfigInput, 'readFile'>> & { readonly files?: Record<
 
 function load({ files = {}, ...given }: Given = {}) {
   return loadConfig({
-    ...{ flags: {}, env: {}, home: '/home/ada', hostname: 'box' },
+    ...{ flags: {}, env: {}, home: '/srv/ada', hostname: 'box' },
     ...given,
     readFile: (path) => files[path] ?? null,
   })
@@ -25,7 +25,7 @@ function problems(given: Given): readonly string[] {
   return result.kind === 'problems' ? result.problems : []
 }
 
-const yaml = '/home/ada/.config/okoro/okoro.yaml'
+const yaml = '/srv/ada/.config/okoro/okoro.yaml'
 
 test('a flag wins over the environment, that over okoro.yaml, that over the default', () => {
   const files = { [yaml]: 'port: 3\nadmin_port: 30\nlog_level: debug' }
@@ -50,7 +50,7 @@ test('every setting has a default that its own parser accepts', () => {
 })
 
 test('the data folder follows XDG_DATA_HOME and falls back to the home folder', () => {
-  assert.equal(loaded().config.dataDir, '/home/ada/.local/share/okoro')
+  assert.equal(loaded().config.dataDir, '/srv/ada/.local/share/okoro')
   assert.equal(loaded({ env: { XDG_DATA_HOME: '/data' } }).config.dataDir, '/data/okoro')
 })
 

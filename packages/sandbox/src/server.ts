@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { call } from './api/services.ts'
+import { call } from './api/routes.ts'
 import type { Faults } from './control/faults.ts'
 import type { ReceivedLog } from './control/received.ts'
 import { readBody } from './http/body.ts'

@@ -28,7 +28,7 @@ import {
   type ServiceTokenView,
   tokenView,
 } from './service-tokens.ts'
-import { showOnce } from './show-once.ts'
+import { showOnce } from '../vault/show-once.ts'
 
 const newAgent = z.strictObject({
   name: nameInput,

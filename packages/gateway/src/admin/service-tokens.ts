@@ -7,7 +7,7 @@ import { createServiceToken } from '../tokens/service-token.ts'
 import { timeOf } from './answer.ts'
 import { type AdminDeps, newId } from './deps.ts'
 import type { Plan } from './plan.ts'
-import { showOnce } from './show-once.ts'
+import { showOnce } from '../vault/show-once.ts'
 
 /** Seconds: a minute to ten years. */
 export const lifetimeInput = z.int().min(60).max(315_360_000)
