@@ -4,7 +4,6 @@ import { homedir, hostname } from 'node:os'
 import pino from 'pino'
 import { openApp } from './app.ts'
 import { runCli } from './cli/run.ts'
-import packageFile from '../package.json' with { type: 'json' }
 
 /** Where the outside world is read, once: environment, arguments, clock, randomness, signals. */
 
@@ -15,7 +14,9 @@ const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
 
 const random = (size: number) => randomBytes(size)
-const gatewayVersion = packageFile.version
+const { version: gatewayVersion } = JSON.parse(
+  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+) as { version: string }
 
 process.exitCode = await runCli({
   ...{ argv: process.argv.slice(2), env: process.env, home: homedir(), hostname: hostname() },
@@ -30,7 +31,10 @@ process.exitCode = await runCli({
     }
   },
   openApp: (config) => {
-    const log = pino({ level: config.logLevel, base: null }, pino.destination({ dest: 2, sync: true }))
+    const log = pino(
+      { level: config.logLevel, base: null },
+      pino.destination({ dest: 2, sync: true }),
+    )
     return openApp(config, {
       ...{ clock: Date.now, random, gatewayVersion, log },
       onFatal: (error) => {
