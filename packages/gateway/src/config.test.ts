@@ -133,6 +133,11 @@ suite('okoro.yaml', () => {
     assert.equal(loaded({ files, env, configFile: '/etc/b.yaml' }).config.port, 2)
   })
 
+  test('is left alone by who asks for none', () => {
+    const files = { [yaml]: 'port: 1' }
+    assert.equal(loaded({ files, configFile: null }).config.port, 8420)
+  })
+
   test('is an error where it was named and is not there', () => {
     assert.match(problems({ configFile: '/etc/a.yaml' }).join(), /there is no such file/)
   })

@@ -42,8 +42,8 @@ export type LoadedConfig =
 export type ConfigInput = Machine & {
   /** By setting key; secrets are never among them. */
   readonly flags: Readonly<Partial<Record<SettingKey, string>>>
-  /** Path of okoro.yaml when it was named with `--config`. */
-  readonly configFile?: string | undefined
+  /** Path of okoro.yaml when it was named with `--config`; null to read none at all. */
+  readonly configFile?: string | null | undefined
   /** The text of a file, or null when there is none. */
   readonly readFile: (path: string) => string | null
 }
@@ -86,6 +86,7 @@ function readSettingsFile(input: ConfigInput, problems: string[]): SettingsFile 
   const named = input.configFile ?? input.env.OKORO_CONFIG
   const path = resolve(named ?? defaultConfigFile(input))
   const none = { path, values: {} }
+  if (input.configFile === null) return none
   const content = readText(input, path, problems)
   if (content === undefined) return none
   if (content === null) {

@@ -1,0 +1,84 @@
+import type { Application, Connection, Provider, Status } from '../gateway/admin-api.ts'
+import { type AdminClient, itemsOf, segment } from '../gateway/admin-client.ts'
+import { type Finding, fail, ok, warn } from './finding.ts'
+
+/** What only the gateway knows: the database behind it, its URL, applications and connections. */
+export async function checkGateway(admin: AdminClient): Promise<readonly Finding[]> {
+  const status = await admin.call<Status>('GET', '/status')
+  const [url, applications, connections] = await Promise.all([
+    checkUrl(admin, status),
+    checkApplications(admin),
+    checkConnections(admin),
+  ])
+  return [
+    admin.isRunning
+      ? ok('gateway', `okoro ${status.version} is running as ${status.node}`)
+      : warn('gateway', 'is not running', 'Start it: okoro serve'),
+    ok('database', `${status.database} answers`),
+    ok('root key', `${status.root_key} opens what is in the database`),
+    ...url,
+    ...Object.entries(status.sandboxes).map(([name, at]) => sandboxed(name, at)),
+    ...applications,
+    ...connections,
+  ]
+}
+
+const sandboxed = (name: string, url: string): Finding =>
+  warn('sandbox', `${name} is the sandbox at ${url}`, 'For real data, unset OKORO_SANDBOX.')
+
+async function checkUrl(admin: AdminClient, { public_url: url }: Status): Promise<Finding[]> {
+  const scheme = url.startsWith('https:')
+    ? ok('public URL', `${url} is encrypted`)
+    : warn('public URL', `${url} is plain HTTP: fine on this machine, on no network`, httpsAdvice)
+  if (!admin.isRunning) return [scheme]
+  const health = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(3_000) }).catch(
+    () => null,
+  )
+  if (health?.ok) return [scheme, ok('reachable', `${url}/healthz answers`)]
+  const seen = health === null ? 'does not answer' : `answers ${health.status}`
+  const advice = 'Check the proxy in front of okoro, or set OKORO_PUBLIC_URL to what agents use.'
+  return [scheme, warn('reachable', `${url}/healthz ${seen} from here`, advice)]
+}
+
+const httpsAdvice =
+  'To be reached from elsewhere, put a TLS proxy in front and set OKORO_PUBLIC_URL=https://…'
+
+async function checkApplications(admin: AdminClient): Promise<readonly Finding[]> {
+  const all = await Array.fromAsync(itemsOf<Application>(admin, '/applications'))
+  if (all.length === 0) return [await firstStep(admin)]
+  return all.map(({ provider, redirect_uri: uri, restriction, sandbox }) =>
+    restriction === null || sandbox
+      ? ok('application', `${provider}: ${uri} is registered there, we assume`)
+      : warn('application', `${provider}: ${uri} is restricted`, restriction),
+  )
+}
+
+/** Nothing is connected yet: what to register where. */
+async function firstStep(admin: AdminClient): Promise<Finding> {
+  const [first] = await Array.fromAsync(itemsOf<{ name: string }>(admin, '/providers'))
+  if (!first) return warn('providers', 'the catalogue is empty', 'Set OKORO_PROVIDERS_DIR.')
+  const provider = await admin.call<Provider>('GET', `/providers/${segment(first.name)}`)
+  const { name, title, redirect_uri: uri, restriction } = provider
+  const mind = restriction === null ? '' : ` Mind that: ${restriction}`
+  return warn(
+    'applications',
+    'none yet: nothing can be connected',
+    `Run: okoro connections add ${name}. Redirect URI to register at ${title}: ${uri}.${mind}`,
+  )
+}
+
+async function checkConnections(admin: AdminClient): Promise<readonly Finding[]> {
+  const all = await Array.fromAsync(itemsOf<Connection>(admin, '/connections'))
+  const broken = all.filter(({ status }) => status !== 'connected')
+  const fine = all.length - broken.length
+  return [
+    ...(fine > 0 ? [ok('connections', `${fine} connected`)] : []),
+    ...broken.map(({ provider, label, reason, id }) =>
+      fail(
+        'connection',
+        `${provider} "${label}" must be made anew: ${reason ?? 'its credential no longer works'}`,
+        `Run: okoro connections add ${provider} --reconnect ${id}`,
+      ),
+    ),
+  ]
+}

@@ -1,0 +1,155 @@
+import { Command, CommanderError } from 'commander'
+import {
+  type Machine,
+  type SettingKey,
+  settingFlag,
+  settingKeys,
+  settings,
+} from '../config/settings.ts'
+import { type LoadedConfig, loadConfig } from '../config.ts'
+import { Malfunction } from '../errors.ts'
+import type { Clock, Random } from '../words.ts'
+import { commands } from './commands.ts'
+import { type OpenApp, openAdminClient } from './gateway/admin-client.ts'
+import type { Session } from './session.ts'
+import { exitCodes, Failure } from './terminal/failure.ts'
+import { createInput, type InputStream } from './terminal/input.ts'
+import { createOutput, type OutputStream } from './terminal/output.ts'
+
+/** The outside world, read once in main.ts. */
+export type CliHost = Machine & {
+  /** Without interpreter and script. */
+  readonly argv: readonly string[]
+  readonly stdin: InputStream
+  readonly stdout: OutputStream
+  readonly stderr: OutputStream
+  /** Aborted by SIGINT and SIGTERM. */
+  readonly stop: AbortSignal
+  readonly clock: Clock
+  readonly random: Random
+  readonly gatewayVersion: string
+  /** The text of a file, or null when there is none; throws when it can't be read. */
+  readonly readFile: (path: string) => string | null
+  readonly openApp: OpenApp
+}
+
+/** Runs one command line and resolves with the exit code (terminal/failure.ts has the table). */
+export async function runCli(host: CliHost): Promise<number> {
+  const program = createProgram(host)
+  const session = createSession(host, program)
+  try {
+    await addCommands(program, host.argv, session)
+    await program.parseAsync([...host.argv], { from: 'user' })
+    return exitCodes.ok.code
+  } catch (error) {
+    return endingOf(error, host)
+  } finally {
+    session.input.close()
+  }
+}
+
+function createProgram({ stdout, stderr, gatewayVersion }: CliHost): Command {
+  const program = new Command('okoro')
+    .description('A credential gateway for AI agents: they call APIs, and never hold the keys.')
+    .version(gatewayVersion, '-V, --version', 'Print the version')
+    .helpOption('-h, --help', 'Print what a command does, with examples')
+    .helpCommand(false)
+    .option('--json', 'Print the result as JSON')
+    .option(
+      '--config <file>',
+      'Read settings from this file (default: okoro/okoro.yaml in ~/.config)',
+    )
+    .exitOverride()
+    .showHelpAfterError('Add --help to see how it is used.')
+    .configureOutput({
+      writeOut: (text) => stdout.write(text),
+      writeErr: (text) => stderr.write(text.replace(/^error: /, 'okoro: ')),
+      getOutHelpWidth: () => Math.min(stdout.columns ?? 100, 100),
+      getErrHelpWidth: () => Math.min(stderr.columns ?? 100, 100),
+    })
+    .addHelpText('after', rootHelp)
+  for (const key of settingKeys) addSettingFlag(program, key)
+  return program
+}
+
+function addSettingFlag(program: Command, key: SettingKey): void {
+  const flag = settingFlag(key)
+  if (flag === null) return
+  const option = program.createOption(`${flag} <value>`, settings[key].about)
+  program.addOption(key === 'dataDir' ? option : option.hideHelp())
+}
+
+const rootHelp = `
+Every setting is a flag too: \`okoro config\` shows all of them, with their values.
+
+Examples:
+  $ okoro demo                                   try everything on made-up data
+  $ okoro serve                                  start the gateway
+  $ okoro connections add withings               connect an account
+  $ okoro agents create coach --grant withings:read
+  $ okoro audit tail --follow                    watch what agents do
+
+Exit codes:
+${Object.values(exitCodes)
+  .map(({ code, about }) => `  ${String(code).padEnd(4)}${about}`)
+  .join('\n')}`
+
+/** Only the command that is about to run is loaded; of the others, name and summary will do. */
+async function addCommands(program: Command, argv: readonly string[], session: Session) {
+  for (const [name, { about, load }] of Object.entries(commands)) {
+    const command = program.command(name).description(about)
+    command.copyInheritedSettings(program).helpCommand(false)
+    if (argv.includes(name)) (await load())(command, session)
+  }
+}
+
+function createSession(host: CliHost, program: Command): Session {
+  const { stdout, stderr, env, clock, random, gatewayVersion, stop, openApp, readFile } = host
+  const isJson = host.argv.includes('--json')
+  const output = createOutput({ stdout, stderr, isJson, hasColor: !env.NO_COLOR })
+  let loaded: Extract<LoadedConfig, { kind: 'config' }> | null = null
+  const load: Session['settings'] = ({ withoutFile } = { withoutFile: false }) => {
+    loaded ??= loadSettings(host, program, withoutFile)
+    return loaded
+  }
+  return {
+    ...{ output, env, clock, random, gatewayVersion, stop, openApp, readFile },
+    input: createInput(host.stdin),
+    settings: load,
+    withAdmin: async (work) => {
+      const admin = await openAdminClient(load().config, openApp)
+      try {
+        return await work(admin)
+      } finally {
+        await admin.close()
+      }
+    },
+  }
+}
+
+function loadSettings(host: CliHost, program: Command, withoutFile: boolean) {
+  const { config: named, ...options } = program.opts<Record<string, string>>()
+  const configFile = withoutFile ? null : named
+  const flags = Object.fromEntries(
+    settingKeys.flatMap((key) => (options[key] === undefined ? [] : [[key, options[key]]])),
+  )
+  const { env, home, hostname, readFile } = host
+  const result = loadConfig({ flags, env, home, hostname, configFile, readFile })
+  if (result.kind === 'problems') throw new Failure('usage', result.problems.join('\n'))
+  for (const warning of result.warnings) host.stderr.write(`okoro: ${warning}\n`)
+  return result
+}
+
+/** The one place where what went wrong becomes words and an exit code. */
+function endingOf(error: unknown, { stderr, stop }: CliHost): number {
+  if (error instanceof CommanderError) {
+    // Asked for help or the version: commander calls that an error, too.
+    return error.exitCode === 0 ? exitCodes.ok.code : exitCodes.usage.code
+  }
+  if (stop.aborted) return exitCodes.interrupted.code
+  const ending = error instanceof Failure ? error.ending : 'failed'
+  const isExpected = error instanceof Failure || error instanceof Malfunction
+  const text = error instanceof Error ? (isExpected ? error.message : error.stack) : String(error)
+  for (const line of (text ?? '').split('\n')) stderr.write(`okoro: ${line}\n`)
+  return exitCodes[ending].code
+}
