@@ -8,6 +8,18 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { z } from 'zod'
 import { providerFile } from '../packages/gateway/src/catalog/provider.ts'
+import {
+  type AnySetting,
+  isSecretSetting,
+  type Machine,
+  type SettingKey,
+  settingFlag,
+  settingKeys,
+  settingName,
+  settings,
+  settingVariable,
+} from '../packages/gateway/src/config/settings.ts'
+import { errors } from '../packages/gateway/src/errors.ts'
 import { root } from './repo-files.ts'
 
 type Artefact = {
@@ -19,6 +31,8 @@ type Artefact = {
 /** A new generated file is one line here. */
 const artefacts: readonly Artefact[] = [
   { path: 'providers/provider.schema.json', render: async () => jsonSchema(providerFile) },
+  { path: 'docs/errors.md', render: () => readPage('docs/errors.md').then(errorPage) },
+  { path: 'docs/settings.md', render: () => readPage('docs/settings.md').then(settingPage) },
 ]
 
 /** Paths of the generated files that are missing or differ from what would be generated now. */
@@ -42,9 +56,69 @@ async function generate(): Promise<void> {
   }
 }
 
+const readPage = (path: string): Promise<string> => readFile(join(root, path), 'utf8')
+
 /** As an editor needs it: what a person may write, before defaults are filled in. */
 function jsonSchema(schema: z.ZodType): string {
   return JSON.stringify(z.toJSONSchema(schema, { io: 'input' }))
+}
+
+// Pages whose tables are derived, and whose prose is not.
+
+/** docs/errors.md: the table of all codes. Throws when a code has no section, or a section no code. */
+function errorPage(page: string): string {
+  const codes = Object.keys(errors)
+  const sections = [...page.matchAll(/^### (\w+)$/gm)].map((match) => match[1] ?? '')
+  const odd = codes.filter((code) => !sections.includes(code))
+  const dead = sections.filter((name) => !codes.includes(name))
+  if (odd.length + dead.length > 0) {
+    throw new Error(`docs/errors.md: sections missing: ${odd}; sections of no code: ${dead}`)
+  }
+  const rows = Object.entries(errors).map(([code, { status, title }]) => [
+    `[\`${code}\`](#${code})`,
+    `${status}`,
+    title,
+  ])
+  return withTable(page, [['code', 'status', 'title'], ...rows])
+}
+
+/** docs/settings.md: the table of all settings. */
+function settingPage(page: string): string {
+  const rows = settingKeys.map((key) => [
+    `\`${settingName(key)}\``,
+    variablesOf(key),
+    flagOf(key),
+    defaultOf(key),
+    settings[key].about.replaceAll('<', '\\<'),
+  ])
+  return withTable(page, [['okoro.yaml', 'environment', 'flag', 'default', 'what it is'], ...rows])
+}
+
+const variablesOf = (key: SettingKey): string => {
+  const variable = settingVariable(key)
+  return isSecretSetting(key) ? `\`${variable}\`, \`${variable}_FILE\`` : `\`${variable}\``
+}
+
+function flagOf(key: SettingKey): string {
+  const flag = settingFlag(key)
+  return flag === null ? 'none: a secret' : `\`${flag}\``
+}
+
+const someMachine: Machine = { env: {}, home: '/~', hostname: 'hostname' }
+
+function defaultOf(key: SettingKey): string {
+  const { fallback }: AnySetting = settings[key]
+  if (fallback === null) return 'unset'
+  const text = typeof fallback === 'function' ? fallback(someMachine) : fallback
+  return `\`${text.replace('/~/', '~/')}\``
+}
+
+const marked = /(<!-- generated: table -->\n)[\s\S]*?(<!-- \/generated -->)/
+
+function withTable(page: string, [head = [], ...rows]: readonly (readonly string[])[]): string {
+  if (!marked.test(page)) throw new Error('a page has no place for its table')
+  const lines = [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |\n`)
+  return page.replace(marked, (_, begin, end) => `${begin}\n${lines.join('')}\n${end}`)
 }
 
 /** By Biome where it knows the ending, so that a generated file passes the checks of all others. */
