@@ -123,7 +123,7 @@ function withTable(page: string, [head = [], ...rows]: readonly (readonly string
 
 /** By Biome where it knows the ending, so that a generated file passes the checks of all others. */
 async function format(path: string, content: string): Promise<string> {
-  if (!/\.(?:json|ts|css)$/.test(path)) return content
+  if (!/\.(?:json|ts|css|md)$/.test(path)) return content
   const biome = spawn(
     process.execPath,
     [join(root, 'node_modules/@biomejs/biome/bin/biome'), 'format', `--stdin-file-path=${path}`],
