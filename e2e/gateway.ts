@@ -1,11 +1,18 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { after } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 /** For end-to-end tests: real processes on ports that the system chooses, in folders of their own. */
+
+/** Whatever a failed test leaves running ends with its file. */
+const running = new Set<ChildProcess>()
+after(() => {
+  for (const child of running) child.kill('SIGKILL')
+})
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -30,9 +37,13 @@ export async function start<Found>(
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...script], {
     ...{ cwd: root, env: { PATH, HOME, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] },
   })
+  running.add(child)
   let output = ''
   const ended = new Promise<number | string>((resolve) => {
-    child.once('exit', (code, signal) => resolve(code ?? signal ?? 'unknown'))
+    child.once('exit', (code, signal) => {
+      running.delete(child)
+      resolve(code ?? signal ?? 'unknown')
+    })
   })
   const found = await new Promise<Found>((resolve, reject) => {
     const read = (chunk: Buffer) => {

@@ -5,6 +5,7 @@ import { findAgent, insertAgent, listAgents, revokeAgent } from '../store/agent.
 import { listGrants } from '../store/grant.ts'
 import type { AgentRow } from '../store/schema.ts'
 import { insertServiceToken, listServiceTokens } from '../store/service-token.ts'
+import { showOnce } from '../vault/show-once.ts'
 import type { Grant } from '../words.ts'
 import { type AdminEnv, answer, nameInput, readBody, readQuery, timeOf } from './answer.ts'
 import { type AdminDeps, newId } from './deps.ts'
@@ -28,7 +29,6 @@ import {
   type ServiceTokenView,
   tokenView,
 } from './service-tokens.ts'
-import { showOnce } from '../vault/show-once.ts'
 
 const newAgent = z.strictObject({
   name: nameInput,

@@ -4,10 +4,10 @@ import type { Secret } from '../secret.ts'
 import type { AgentRow, ServiceTokenRow } from '../store/schema.ts'
 import { endOtherServiceTokens, insertServiceToken } from '../store/service-token.ts'
 import { createServiceToken } from '../tokens/service-token.ts'
+import { showOnce } from '../vault/show-once.ts'
 import { timeOf } from './answer.ts'
 import { type AdminDeps, newId } from './deps.ts'
 import type { Plan } from './plan.ts'
-import { showOnce } from '../vault/show-once.ts'
 
 /** Seconds: a minute to ten years. */
 export const lifetimeInput = z.int().min(60).max(315_360_000)

@@ -1,8 +1,7 @@
 import type { Command } from 'commander'
-import type { AddCommand } from './commands.ts'
 import type { Application, Provider } from './gateway/admin-api.ts'
 import { type AdminClient, itemsOf, segment } from './gateway/admin-client.ts'
-import type { Session } from './session.ts'
+import type { AddCommand, Session } from './session.ts'
 import { ask, askSecret, confirm } from './terminal/ask.ts'
 
 const secretName = 'OKORO_CLIENT_SECRET'

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander'
-import type { AddCommand } from './commands.ts'
 import type { Agent, AuditRecord, Page } from './gateway/admin-api.ts'
 import { type AdminClient, itemsOf, segment } from './gateway/admin-client.ts'
+import type { AddCommand } from './session.ts'
 import { pause, type Session } from './session.ts'
 import { parseDuration } from './terminal/duration.ts'
 import { type Output, printable } from './terminal/output.ts'

@@ -1,8 +1,7 @@
 import { createClient, OkoroError, type ScopeLevel } from '@okoro/client'
 import { InvalidArgumentError } from 'commander'
 import { isScope, scopes } from '../words.ts'
-import type { AddCommand } from './commands.ts'
-import type { Session } from './session.ts'
+import type { AddCommand, Session } from './session.ts'
 import { Failure } from './terminal/failure.ts'
 
 type Options = {

@@ -1,8 +1,4 @@
-import type { Command } from 'commander'
-import type { Session } from './session.ts'
-
-/** Adds options, subcommands and actions to a command that has its name already. */
-export type AddCommand = (command: Command, session: Session) => void
+import type { AddCommand } from './session.ts'
 
 type Entry = { readonly about: string; readonly load: () => Promise<AddCommand> }
 

@@ -7,8 +7,7 @@ import {
   settings,
   settingVariable,
 } from '../config/settings.ts'
-import type { AddCommand } from './commands.ts'
-import type { LoadedSettings } from './session.ts'
+import type { AddCommand, LoadedSettings } from './session.ts'
 
 export const addConfig: AddCommand = (command, session) => {
   command

@@ -1,9 +1,8 @@
 import type { Command } from 'commander'
-import type { AddCommand } from './commands.ts'
 import { addConnect } from './connect.ts'
 import type { Connection } from './gateway/admin-api.ts'
 import { itemsOf, segment } from './gateway/admin-client.ts'
-import type { Session } from './session.ts'
+import type { AddCommand, Session } from './session.ts'
 import { confirm } from './terminal/ask.ts'
 
 export const addConnections: AddCommand = (connections, session) => {

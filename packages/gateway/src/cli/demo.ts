@@ -2,7 +2,6 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type Sandbox, startWithings } from '@okoro/sandbox'
 import { type Config, listenUrl } from '../config.ts'
-import type { AddCommand } from './commands.ts'
 import { connectAsPerson } from './demo/browser.ts'
 import { instructions, startedAs } from './demo/instructions.ts'
 import { type DemoState, readDemoState, writeDemoState } from './demo/state.ts'
@@ -14,6 +13,7 @@ import {
   itemsOf,
   quieter,
 } from './gateway/admin-client.ts'
+import type { AddCommand } from './session.ts'
 import { type Session, stopped } from './session.ts'
 import { Failure } from './terminal/failure.ts'
 

@@ -1,9 +1,8 @@
 import { userInfo } from 'node:os'
-import type { AddCommand } from './commands.ts'
 import { type Finding, fail } from './doctor/finding.ts'
 import { checkFolder } from './doctor/folder.ts'
 import { checkGateway } from './doctor/gateway.ts'
-import type { Session } from './session.ts'
+import type { AddCommand, Session } from './session.ts'
 import { Failure } from './terminal/failure.ts'
 import { type Output, printable } from './terminal/output.ts'
 

@@ -1,6 +1,5 @@
-import type { AddCommand } from './commands.ts'
 import type { Keys } from './gateway/admin-api.ts'
-import type { Session } from './session.ts'
+import type { AddCommand, Session } from './session.ts'
 
 export const addKeys: AddCommand = (keys, session) => {
   keys

@@ -1,9 +1,8 @@
 import type { Command } from 'commander'
 import { checkProvider } from '../catalog/check.ts'
-import type { AddCommand } from './commands.ts'
 import type { Provider, ProviderSummary } from './gateway/admin-api.ts'
 import { itemsOf, segment } from './gateway/admin-client.ts'
-import type { Session } from './session.ts'
+import type { AddCommand, Session } from './session.ts'
 import { Failure } from './terminal/failure.ts'
 
 export const addProviders: AddCommand = (providers, session) => {

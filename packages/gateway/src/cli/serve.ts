@@ -1,4 +1,4 @@
-import type { AddCommand } from './commands.ts'
+import type { AddCommand } from './session.ts'
 import { stopped } from './session.ts'
 
 export const addServe: AddCommand = (command, session) => {

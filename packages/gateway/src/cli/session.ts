@@ -1,3 +1,4 @@
+import type { Command } from 'commander'
 import type { Env } from '../config/settings.ts'
 import type { Config, Sources } from '../config.ts'
 import type { Clock, Random } from '../words.ts'
@@ -25,6 +26,9 @@ export type Session = {
   /** Runs with the gateway of the data folder, and lets go of it afterwards. */
   withAdmin<T>(work: (admin: AdminClient) => Promise<T>): Promise<T>
 }
+
+/** Adds options, subcommands and actions to a command that has its name already. */
+export type AddCommand = (command: Command, session: Session) => void
 
 /** Resolves when the command is told to stop. */
 export const stopped = (stop: AbortSignal): Promise<void> =>

@@ -274,6 +274,28 @@ forEachStore((stores) => {
     assert.ok(store.policyEpoch() > epoch)
   })
 
+  test('a grant made while the account is being connected is bound and recorded too', async () => {
+    const { room, store } = await start()
+    const { back, cookie } = await goThrough(room)
+    let isLate = true
+    const racing: Store = {
+      ...store,
+      write: async (write) => {
+        const isConnecting = write.records.some((record) => record.kind === 'connection.connected')
+        if (isConnecting && isLate) {
+          isLate = false
+          await grant(store, { id: 'gra_late', owner: null })
+        }
+        return await store.write(write)
+      },
+    }
+    const answer = { provider: 'withings', parameters: back.searchParams, cookie }
+    const { connection } = granted(await finish({ ...room, store: racing }, answer))
+    const [record, ...more] = await recordsOf(store, 'grant.bound')
+    assert.deepEqual([record?.grant, record?.connection], ['gra_late', connection.id])
+    assert.equal(more.length, 0)
+  })
+
   test('connecting the same account again keeps id and generation', async () => {
     const { room, store } = await start()
     const { connection } = await connectAccount(room)

@@ -41,6 +41,8 @@ export async function testConnection(
   credentials: Pick<Credentials, 'take'>,
   id: string,
 ): Promise<Connection | Refusal> {
+  const known = await showConnection(context, id)
+  if (isRefusal(known)) return known
   const taken = await credentials.take(id)
   return isRefusal(taken) ? taken : await showConnection(context, id)
 }

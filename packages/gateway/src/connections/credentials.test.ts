@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
-import { isRefusal, Malfunction } from '../errors.ts'
+import { Malfunction } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import { forEachStore } from '../store/testing.ts'
 import { removeConnection, showConnection, testConnection } from './connections.ts'
@@ -117,6 +117,18 @@ forEachStore((stores) => {
     assert.equal(tokens.size, 1)
     assert.equal(await sandbox.tokenCalls('refresh_token'), 1)
     assert.equal(await sandbox.call([...tokens][0] ?? ''), 0)
+  })
+
+  test('what another process renewed is taken over, not renewed again', async () => {
+    const { room, sandbox, id } = await start()
+    const [here, there] = [createCredentials(room), createCredentials(room)]
+    const old = granted(await here.take(id))
+    granted(await there.take(id))
+    await sandbox.expire('access')
+    const renewed = granted(await there.renew(id, old.version))
+    const taken = granted(await here.renew(id, old.version))
+    assert.equal(tokenOf(taken), tokenOf(renewed))
+    assert.equal(await sandbox.tokenCalls('refresh_token'), 1)
   })
 
   test('new tokens are durable before anyone gets them', async () => {
@@ -265,6 +277,30 @@ forEachStore((stores) => {
     assert.equal(granted(await showConnection(room, id)).status, 'connected')
   })
 
+  test('a catalogue that moves the token endpoint moves no credential there', async () => {
+    const { room, store, clock, sandbox, id } = await start()
+    const elsewhere = await startSandbox(clock)
+    const moved = await openRoom(store, clock, elsewhere.url)
+    clock.advance(lifetimeMs)
+    const refusal = refused(await createCredentials(moved).take(id))
+    assert.match(refusal.message, /where this credential may not be sent/)
+    assert.equal(await elsewhere.tokenCalls('refresh_token'), 0)
+    const taken = granted(await createCredentials(room).take(id))
+    assert.deepEqual(taken.credential.reveal().hosts, [sandbox.url])
+  })
+
+  test('a host that the catalogue gained is not sealed into an old connection', async () => {
+    const { room, clock, sandbox, id } = await start()
+    const withings = room.catalog.providers.get('withings')
+    assert.ok(withings)
+    const credentialHosts = [...withings.credentialHosts, 'https://new.example']
+    const providers = new Map([['withings', { ...withings, credentialHosts }]])
+    clock.advance(lifetimeMs)
+    const taken = granted(await createCredentials({ ...room, catalog: { providers } }).take(id))
+    assert.deepEqual(taken.credential.reveal().hosts, [sandbox.url])
+    assert.equal(taken.version, 2)
+  })
+
   test('a test of a connection renews what is due and calls nothing else', async () => {
     const { room, clock, sandbox, id } = await start()
     const credentials = createCredentials(room)
@@ -273,7 +309,7 @@ forEachStore((stores) => {
     assert.equal(shown.status, 'connected')
     assert.ok((shown.expiresAt ?? 0) > clock())
     assert.equal(await sandbox.tokenCalls('refresh_token'), 1)
-    assert.ok(isRefusal(await testConnection(room, credentials, 'con_none')))
+    assert.equal(refused(await testConnection(room, credentials, 'con_none')).code, 'not_found')
   })
 
   test('no token reaches the log', async () => {

@@ -1,3 +1,4 @@
+import type { Draft } from '../audit/record.ts'
 import { isRefusal, type Refusal, refuse } from '../errors.ts'
 import { claimFlow, endFlow, findFlow } from '../store/connect-flow.ts'
 import {
@@ -172,28 +173,35 @@ async function tryKeep(
   }
   const row = await rowOf(context, { ...attempt, before, isOther }, tokens)
   const waiting = before === null ? await listWaitingGrants(store.db, provider.name) : []
-  const kind = before === null ? 'connection.connected' : 'connection.reconnected'
-  const { granted_scopes, generation } = row
+  const change = { row, before, flow }
   const result = await store.write({
-    statements: statementsOf(context, { row, before, flow }),
-    records: [
-      store.draft({
-        kind,
-        ...flowRecord({ ...flow, connection_id: row.id }, row),
-        ...{ generation, granted_scopes },
-      }),
-      ...waiting.map((grant) =>
-        store.draft({
-          ...{ kind: 'grant.bound', grant: grant.id, agent: grant.agent_id },
-          ...{ provider: provider.name, connection: row.id },
-        }),
-      ),
-    ],
+    statements: statementsOf(context, change),
+    records: [connectedRecord(context, change), ...waiting.map(boundRecord(context, row))],
+    // Grants change with the policy alone: in this epoch those are the ones that get bound.
     ifPolicyEpoch: policyEpoch,
     bumpsPolicy: true,
   })
   return outcomeOf(result, row, before)
 }
+
+function connectedRecord({ store }: ConnectionsContext, { row, before, flow }: Change): Draft {
+  const { id: connection_id, generation, granted_scopes } = row
+  return store.draft({
+    kind: before === null ? 'connection.connected' : 'connection.reconnected',
+    ...flowRecord({ ...flow, connection_id }, row),
+    ...{ generation, granted_scopes },
+  })
+}
+
+type WaitingGrant = Awaited<ReturnType<typeof listWaitingGrants>>[number]
+
+const boundRecord =
+  ({ store }: ConnectionsContext, { id, provider }: ConnectionRow) =>
+  (grant: WaitingGrant): Draft =>
+    store.draft({
+      ...{ kind: 'grant.bound', grant: grant.id, agent: grant.agent_id },
+      ...{ provider, connection: id },
+    })
 
 function outcomeOf(
   result: WriteResult,

@@ -73,8 +73,7 @@ async function refresh(
   const pause = memory.pauses.get(id)
   if (pause && pause.untilMs > context.clock()) return paused(context, pause, row)
   const refreshing = { ...found, kept: await openCredential(context.vault, row) }
-  const unwritten = memory.unwritten.get(id)
-  const answer = unwritten?.version === row.version ? unwritten : await ask(context, refreshing)
+  const answer = unwrittenOf(memory, row) ?? (await ask(context, refreshing))
   if ('tokens' in answer) return await keep(context, memory, { ...refreshing, ...answer })
   if (answer.kind === 'dead') return await bury(context, found, answer)
   return await postpone(context, memory, { row, failure: answer })
@@ -87,6 +86,14 @@ const findUsable = async (
   id: string,
 ): Promise<Usable | Refusal> => usable(await findConnection(store.db, id), catalog.providers)
 
+/** What was obtained for this version but not written; for another one it is of no use. */
+function unwrittenOf({ unwritten }: Memory, { id, version }: ConnectionRow): Obtained | null {
+  const obtained = unwritten.get(id)
+  if (obtained?.version === version) return obtained
+  unwritten.delete(id)
+  return null
+}
+
 async function ask(
   context: ConnectionsContext,
   { row, provider, kept }: Refreshing,
@@ -95,6 +102,8 @@ async function ask(
     row.application_id === null ? null : await openApplication(context, row.application_id)
   if (!application) return hopeless('The application of this connection is gone.')
   if (kept.refreshToken === null) return hopeless(`${provider.title} gave no refresh token.`)
+  const { origin } = new URL(provider.auth.token.url)
+  if (!kept.credential.reveal().hosts.includes(origin)) return misdirected(origin)
   const { row: client, clientSecret } = application
   const caller = { auth: provider.auth, clientId: client.client_id, clientSecret }
   const answer = await refreshTokens({ ...caller, fetch: context.fetch }, kept.refreshToken)
@@ -106,16 +115,22 @@ const hopeless = (text: string): TokenFailure => ({
   ...{ kind: 'dead', code: 'upstream_invalid', hasAnswered: false, text, retryAfterSeconds: null },
 })
 
+/** A catalogue that moved the token endpoint does not move credentials with it (P7). */
+const misdirected = (origin: string): TokenFailure => ({
+  ...{ kind: 'refused', code: 'upstream_invalid', hasAnswered: false, retryAfterSeconds: null },
+  text: `The token endpoint is at ${origin} now, where this credential may not be sent.`,
+})
+
 async function keep(
   context: ConnectionsContext,
   memory: Memory,
-  { row, kept, tokens, obtainedAt, provider, version }: Refreshing & Obtained,
+  { row, kept, tokens, obtainedAt, version }: Refreshing & Obtained,
 ): Promise<Fresh | Refusal> {
   const { store, vault, clock } = context
   // Until it is written it is here: the old refresh token may already be of no use.
   memory.unwritten.set(row.id, { tokens, obtainedAt, version })
   const sealed_credential = await sealCredential(vault, row.id, {
-    ...{ hosts: provider.credentialHosts, tokens, obtainedAt },
+    ...{ hosts: kept.credential.reveal().hosts, tokens, obtainedAt },
     oldRefreshToken: kept.refreshToken,
   })
   const change = {
@@ -195,7 +210,8 @@ function paused({ clock }: ConnectionsContext, pause: Pause, row: ConnectionRow)
   const { code, kind, text } = pause.failure
   const advice =
     kind === 'refused'
-      ? ` An operator checks the client id and secret of application ${row.application_id}.`
+      ? ' It stays so until an operator mends it: client id and secret of the application ' +
+        `${row.application_id}, or the connection itself, made anew.`
       : ''
   return refuse(
     code,

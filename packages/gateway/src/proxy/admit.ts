@@ -44,7 +44,10 @@ export function createAdmission(limits: AgentLimits, clock: Clock) {
     }
     own.units -= 1
     own.running += 1
-    return { release: () => void (own.running -= 1) }
+    const release = () => {
+      own.running -= 1
+    }
+    return { release }
   }
 }
 

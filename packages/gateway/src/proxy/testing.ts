@@ -71,7 +71,10 @@ export async function openHouse(limits = { perSecond: 1_000, burst: 1_000, concu
   let calls = 0
   const door: Server = createDoor({
     publicUrl: () => publicUrl,
-    nextRequestId: () => `req_${(calls += 1)}`,
+    nextRequestId: () => {
+      calls += 1
+      return `req_${calls}`
+    },
     serve: (request, response, requestId) =>
       void serveCall(parts, { request, response, requestId }),
   })
