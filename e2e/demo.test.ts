@@ -2,10 +2,12 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { createServer } from 'node:net'
 import { after, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { folder, start } from './gateway.ts'
 
 const run = promisify(execFile)
+const root = fileURLToPath(new URL('..', import.meta.url))
 const place = folder()
 after(() => place.remove())
 
@@ -21,24 +23,28 @@ const env = {
   OKORO_DATA_DIR: `${place.path}/data`,
   OKORO_PORT: `${await freePort()}`,
   OKORO_ADMIN_PORT: `${await freePort()}`,
+  // As `npm run demo` says it: what is printed then begins with `npm run`.
+  npm_lifecycle_event: 'demo',
 }
 
 const startDemo = (changes: Record<string, string> = {}) =>
   start(['packages/gateway/src/main.ts', 'demo'], {
     env: { ...env, ...changes },
-    until: (output) => (output.includes('okoro connections add withings') ? output : null),
+    until: (output) => (output.includes('connections add withings') ? output : null),
   })
 
 /** The lines that a person would paste: from the first `export` on, without the prose. */
 function pasted(output: string): string {
   const lines = output.split('\n')
-  const isCommand = (line: string) => /^(export |TOKEN=|curl |okoro |okoro\(\)| {2}-d )/.test(line)
+  const isCommand = (line: string) => /^(export |TOKEN=|curl |npm run | {2}-d )/.test(line)
   return lines.filter(isCommand).join('\n')
 }
 
 const bash = async (script: string) => {
   const { PATH = '', HOME = '' } = process.env
-  return await run('bash', ['-c', script], { env: { PATH, HOME }, maxBuffer: 50_000_000 })
+  return await run('bash', ['-c', script], {
+    ...{ cwd: root, env: { PATH, HOME }, maxBuffer: 50_000_000 },
+  })
 }
 
 test('every line that the demo shows works when pasted, and a second start goes on', async () => {

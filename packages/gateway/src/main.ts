@@ -10,6 +10,9 @@ import { runCli } from './cli/run.ts'
 /** EX_IOERR of sysexits.h: the disk failed an fsync. Start again, and the log recovers. */
 const diskFailed = 74
 
+// Whatever is written (database, lock, socket) is for this user alone.
+process.umask(0o077)
+
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
 

@@ -71,7 +71,9 @@ export function openRooms(foundation: Foundation, publicUrl: string): Rooms {
   const underWay = createCallsUnderWay()
   const upstream = createUpstream({
     ...{ connectMs: config.connectTimeoutSeconds * 1000, connections: upstreamConnections },
-    ...(foundation.sandboxCa !== null && { ca: foundation.sandboxCa }),
+    ...(foundation.sandboxCa !== null && {
+      ownCa: { origins: new Set(config.sandbox?.values()), pem: foundation.sandboxCa },
+    }),
   })
   const onMalfunction = (error: unknown, requestId: string) => logFault(log, error, requestId)
   const credentials = createCredentials(context)

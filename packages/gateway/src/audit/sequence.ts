@@ -101,7 +101,7 @@ export async function sequence(store: Store): Promise<number> {
       from (select coalesce(max(epoch), 1) as epoch from sequence
             where workspace_id = ${workspace}) e
     ), waiting as (
-      select r.node, r.boot, r.n, r.leaf_hash, row_number() over (order by r.time, r.node, r.boot, r.n) as place
+      select r.node, r.boot, r.n, r.leaf_hash, row_number() over (order by r.node, r.boot, r.n) as place
       from record r
       where (select mine from held) and r.workspace_id = ${workspace} and not exists (
         select 1 from sequence s where s.workspace_id = r.workspace_id and s.node = r.node

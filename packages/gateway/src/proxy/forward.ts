@@ -30,8 +30,8 @@ export type UpstreamOptions = {
   readonly connectMs: number
   /** Sockets to one origin; further calls wait for one. */
   readonly connections: number
-  /** A CA that is trusted besides the built-in ones, PEM. */
-  readonly ca?: string
+  /** For a sandbox with TLS: the CA that its origin alone is verified with, PEM. */
+  readonly ownCa?: { readonly origins: ReadonlySet<string>; readonly pem: string }
 }
 
 export type Upstream = {
@@ -55,7 +55,8 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     let pool = pools.get(origin)
     if (!pool) {
       const timeout = options.connectMs
-      const connect = options.ca === undefined ? { timeout } : { timeout, ca: options.ca }
+      const { ownCa } = options
+      const connect = ownCa?.origins.has(origin) ? { timeout, ca: ownCa.pem } : { timeout }
       pool = new Pool(origin, {
         ...{ connect, connections: options.connections, pipelining: 1, allowH2: false },
         ...{ keepAliveTimeout: 30_000, keepAliveMaxTimeout: 300_000 },

@@ -97,7 +97,7 @@ export function reply(
 ): Promise<void> {
   const { answer } = peeked
   const headers = responseHeaders(answer.rawHeaders)
-  const isEventStream = headers.some((value) => /^text\/event-stream\b/i.test(value))
+  const isEventStream = isEndless(headers)
   return new Promise((resolve) => {
     let held: Buffer | null = null
     let bytesOut = 0
@@ -140,6 +140,15 @@ export function reply(
     peeked.flowTo({ chunk: pass, end })
     if (flows) answer.resume()
   })
+}
+
+/** An event stream of unknown length; one with a length has a last byte to hold. */
+function isEndless(headers: readonly string[]): boolean {
+  const has = (name: string, value: RegExp) =>
+    headers.some(
+      (one, at) => at % 2 === 0 && one.toLowerCase() === name && value.test(headers[at + 1] ?? ''),
+    )
+  return has('content-type', /^text\/event-stream\b/i) && !has('content-length', /./)
 }
 
 /** Headers that were set on the response before: `writeHead` with an array would drop them. */
