@@ -61,7 +61,7 @@ test('every line that the demo shows works when pasted, and a second start goes 
   }
   const all = await bash(`set -e\n${lines}`)
   assert.match(all.stdout, /insufficient_scope/)
-  assert.match(all.stdout, /measure\.getmeas/)
+  assert.match(all.stdout, /POST \/measure getmeas/)
   assert.equal(await demo.kill('SIGINT'), 0)
 
   const again = await startDemo()
