@@ -20,6 +20,24 @@ export const prerequisites: readonly Prerequisite[] = [
     debianPackage: 'postgresql',
     probe: postgresFolder,
   },
+  {
+    name: 'Chromium',
+    usedFor: 'the pages, in a real browser',
+    debianPackage: 'chromium',
+    probe: chromiumPath,
+  },
+  {
+    name: 'curl',
+    usedFor: 'the lines that the demo shows',
+    debianPackage: 'curl',
+    probe: () => findOnPath('curl'),
+  },
+  {
+    name: 'jq',
+    usedFor: 'the lines that the demo shows',
+    debianPackage: 'jq',
+    probe: () => findOnPath('jq'),
+  },
 ]
 
 export function missingPrerequisites(): readonly Prerequisite[] {
@@ -36,6 +54,11 @@ export function postgresFolder(): string | undefined {
   ]
   const binaries = ['initdb', 'pg_ctl', 'postgres']
   return candidates.find((folder) => binaries.every((name) => isExecutable(join(folder, name))))
+}
+
+/** Debian calls it chromium; Ubuntu's own package and Google's go by other names. */
+export function chromiumPath(): string | undefined {
+  return ['chromium', 'chromium-browser', 'google-chrome'].map(findOnPath).find(Boolean)
 }
 
 /** The first executable of that name on PATH. */
