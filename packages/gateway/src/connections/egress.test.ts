@@ -5,25 +5,9 @@ import type { AddressInfo } from 'node:net'
 import { after, test } from 'node:test'
 import { Malfunction } from '../errors.ts'
 import { createEgress, type EgressOptions } from './egress.ts'
+import { certificate, key } from './testing.ts'
 
 // Self-signed for 127.0.0.1 until 2126, trusted by nobody; the key guards nothing.
-const certificate = `-----BEGIN CERTIFICATE-----
-MIIBoDCCAUagAwIBAgIUTKgcToTwz2VXu4zGPTx+4bWHLlAwCgYIKoZIzj0EAwIw
-HDEaMBgGA1UEAwwRb2tvcm8gZWdyZXNzIHRlc3QwIBcNMjYxMTIzMTEyNTEyWhgP
-MjEyNjEwMzAxMTI1MTJaMBwxGjAYBgNVBAMMEW9rb3JvIGVncmVzcyB0ZXN0MFkw
-EwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEgOmMb/J2ZhU5Ny0MWrgEqNnbqdFqvE+O
-AawkjxNCoWrZGFljOT7MRPWn9aGJgBSLjSqDZalTU8o+a+fGCqePYqNkMGIwHQYD
-VR0OBBYEFBiH76FGyVwOr/Z7sBcr4Lsd9KtyMB8GA1UdIwQYMBaAFBiH76FGyVwO
-r/Z7sBcr4Lsd9KtyMA8GA1UdEwEB/wQFMAMBAf8wDwYDVR0RBAgwBocEfwAAATAK
-BggqhkjOPQQDAgNIADBFAiEAteMiwfFA8Z4dKKYOxSQwflScMhV8AX+KfnVylV3B
-StsCIBkJ9QKQYkQAUHFwb36BFPyij/I5hUT/fWqfHeo7UYGM
------END CERTIFICATE-----`
-const key = `-----BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgQMpRtvTjOdXe/T4D
-OFn6JVhGcGqBdov+7IrGdJI/OMChRANCAASA6Yxv8nZmFTk3LQxauASo2dup0Wq8
-T44BrCSPE0KhatkYWWM5PsxE9af1oYmAFIuNKoNlqVNTyj5r58YKp49i
------END PRIVATE KEY-----`
-
 async function listen(server: Server): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   after(() => {

@@ -162,3 +162,20 @@ export async function wholeLog(store: Store): Promise<string> {
   const disclosures = await store.db.selectFrom('disclosure').select('fields').execute()
   return JSON.stringify([records, disclosures])
 }
+
+export const certificate = `-----BEGIN CERTIFICATE-----
+MIIBoDCCAUagAwIBAgIUTKgcToTwz2VXu4zGPTx+4bWHLlAwCgYIKoZIzj0EAwIw
+HDEaMBgGA1UEAwwRb2tvcm8gZWdyZXNzIHRlc3QwIBcNMjYxMTIzMTEyNTEyWhgP
+MjEyNjEwMzAxMTI1MTJaMBwxGjAYBgNVBAMMEW9rb3JvIGVncmVzcyB0ZXN0MFkw
+EwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEgOmMb/J2ZhU5Ny0MWrgEqNnbqdFqvE+O
+AawkjxNCoWrZGFljOT7MRPWn9aGJgBSLjSqDZalTU8o+a+fGCqePYqNkMGIwHQYD
+VR0OBBYEFBiH76FGyVwOr/Z7sBcr4Lsd9KtyMB8GA1UdIwQYMBaAFBiH76FGyVwO
+r/Z7sBcr4Lsd9KtyMA8GA1UdEwEB/wQFMAMBAf8wDwYDVR0RBAgwBocEfwAAATAK
+BggqhkjOPQQDAgNIADBFAiEAteMiwfFA8Z4dKKYOxSQwflScMhV8AX+KfnVylV3B
+StsCIBkJ9QKQYkQAUHFwb36BFPyij/I5hUT/fWqfHeo7UYGM
+-----END CERTIFICATE-----`
+export const key = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgQMpRtvTjOdXe/T4D
+OFn6JVhGcGqBdov+7IrGdJI/OMChRANCAASA6Yxv8nZmFTk3LQxauASo2dup0Wq8
+T44BrCSPE0KhatkYWWM5PsxE9af1oYmAFIuNKoNlqVNTyj5r58YKp49i
+-----END PRIVATE KEY-----`

@@ -1,28 +1,34 @@
 import assert from 'node:assert/strict'
 import { createServer, type RequestListener } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import { after, test } from 'node:test'
+import { certificate, key } from '../connections/testing.ts'
 import type { AuthorizedRequest } from '../words.ts'
 import { type Answer, createUpstream, isFailure, type Upstream } from './forward.ts'
 
 const upstreams: Upstream[] = []
 after(() => Promise.all(upstreams.map((upstream) => upstream.close())))
 
-async function serving(listener: RequestListener): Promise<string> {
-  const server = createServer(listener)
+async function serving(listener: RequestListener, scheme = 'http'): Promise<string> {
+  const tls = { key, cert: certificate }
+  const server = scheme === 'http' ? createServer(listener) : createTlsServer(tls, listener)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   after(() => {
     server.closeAllConnections()
     server.close()
   })
   const address = server.address()
-  return `http://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}`
+  return `${scheme}://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}`
 }
+
+type OwnCa = { readonly origins: ReadonlySet<string>; readonly pem: string }
 
 function send(
   origin: string,
-  waits: { firstByteMs?: number; idleMs?: number; path?: string } = {},
+  waits: { firstByteMs?: number; idleMs?: number; path?: string; ownCa?: OwnCa } = {},
 ) {
-  const upstream = createUpstream({ connectMs: 1_000, connections: 4 })
+  const { ownCa } = waits
+  const upstream = createUpstream({ connectMs: 1_000, connections: 4, ...(ownCa && { ownCa }) })
   upstreams.push(upstream)
   const composed = {
     ...{ provider: 'any', agentMethod: 'POST', method: 'POST', origin, query: null },
@@ -109,4 +115,23 @@ test('the credential and the body arrive, with a length and nothing chunked', as
   })
   await read(await answered(send(origin)))
   assert.deepEqual(seen, ['Bearer real', '3', 'undefined'])
+})
+
+test('a certificate that nobody vouches for gets no credential', async () => {
+  let calls = 0
+  const origin = await serving((_request, response) => {
+    calls += 1
+    response.end()
+  }, 'https')
+  const refused = { error: 'upstream_unreachable', mayHaveArrived: false }
+  assert.deepEqual(await send(origin), refused)
+  const elsewhere = { origins: new Set(['https://sandbox.test']), pem: certificate }
+  assert.deepEqual(await send(origin, { ownCa: elsewhere }), refused)
+  assert.equal(calls, 0)
+})
+
+test('an own CA vouches for the origin that it was given for', async () => {
+  const origin = await serving((_request, response) => void response.end('ok'), 'https')
+  const ownCa = { origins: new Set([origin]), pem: certificate }
+  assert.equal(await read(await answered(send(origin, { ownCa }))), 'ok')
 })

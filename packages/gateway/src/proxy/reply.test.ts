@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict'
+import { createServer, type RequestListener } from 'node:http'
+import { connect } from 'node:net'
+import { after, test } from 'node:test'
+import type { AuthorizedRequest } from '../words.ts'
+import { createUpstream, isFailure } from './forward.ts'
+import { peek, type Returned, reply } from './reply.ts'
+
+/** P2 over real sockets: a provider, this room, and an agent that counts the bytes it has. */
+
+const upstream = createUpstream({ connectMs: 1_000, connections: 8 })
+after(() => upstream.close())
+
+async function listening(listener: RequestListener): Promise<number> {
+  const server = createServer(listener)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const address = server.address()
+  return typeof address === 'object' && address ? address.port : 0
+}
+
+/** What an agent has received while the outcome is not durable, and in the end. */
+async function returned(provider: RequestListener, settle: (gate: Promise<void>) => Promise<void>) {
+  const origin = `http://127.0.0.1:${await listening(provider)}`
+  const gate = Promise.withResolvers<void>()
+  const settling = Promise.withResolvers<Returned>()
+  const port = await listening(async (_request, response) => {
+    const composed = {
+      ...{ provider: 'any', agentMethod: 'POST', method: 'POST', origin, path: '/' },
+      ...{ query: null, headers: [], body: null, action: null },
+    }
+    const request = { composed, query: null, headers: [], requestId: 'r', attemptNo: 1 }
+    const answer = await upstream.forward(request as unknown as AuthorizedRequest, {
+      ...{ firstByteMs: 5_000, idleMs: 5_000, signal: new AbortController().signal },
+    })
+    if (isFailure(answer)) throw new Error(answer.error)
+    await reply(await peek(answer, null), response, async (how) => {
+      settling.resolve(how)
+      await settle(gate.promise)
+    })
+  })
+  let text = ''
+  const ended = new Promise<string>((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+    })
+    socket.on('data', (chunk) => {
+      text += chunk.toString()
+    })
+    socket.on('close', () => resolve(text))
+  })
+  const how = await settling.promise
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  const before = text
+  gate.resolve()
+  return { before, after: await ended, how }
+}
+
+const wait = (gate: Promise<void>) => gate
+const fail = async () => {
+  throw new Error('the disk is full')
+}
+const body = (text: string) => text.slice(text.indexOf('\r\n\r\n') + 4)
+
+test('with a length, the message is not whole before its outcome is durable', async () => {
+  const { before, after, how } = await returned((_request, response) => {
+    response.writeHead(200, { 'content-length': '10' })
+    response.write('01234')
+    setTimeout(() => response.end('56789'), 20)
+  }, wait)
+  assert.ok(body(before).length < 10, before)
+  assert.equal(body(after), '0123456789')
+  assert.deepEqual(how, { bytesOut: 10, error: null })
+})
+
+test('chunked, neither the terminator nor the newest chunk is there before', async () => {
+  const { before, after } = await returned((_request, response) => {
+    response.write('first')
+    setTimeout(() => response.end('second'), 20)
+  }, wait)
+  assert.ok(!before.includes('second') && !before.includes('\r\n0\r\n'), before)
+  assert.match(after, /first\r\n.*second\r\n0\r\n\r\n$/s)
+})
+
+test('without a body, the head is held', async () => {
+  const { before, after } = await returned((_request, response) => {
+    response.writeHead(204).end()
+  }, wait)
+  assert.equal(before, '')
+  assert.match(after, /^HTTP\/1.1 204/)
+})
+
+test('of an event stream each event passes at once, and its end is held', async () => {
+  const { before, after } = await returned((_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.write('data: 1\n\n')
+    setTimeout(() => response.end('data: 2\n\n'), 20)
+  }, wait)
+  assert.match(before, /data: 1.*data: 2/s)
+  assert.ok(!before.endsWith('0\r\n\r\n'))
+  assert.ok(after.endsWith('0\r\n\r\n'))
+})
+
+test('an event stream with a length has a last byte, and that is held', async () => {
+  const events = 'data: 1\n\ndata: 2\n\n'
+  const { before, after } = await returned((_request, response) => {
+    response.writeHead(200, {
+      ...{ 'content-type': 'text/event-stream', 'content-length': `${events.length}` },
+    })
+    response.end(events)
+  }, wait)
+  assert.ok(body(before).length < events.length, before)
+  assert.equal(body(after), events)
+})
+
+test('when the outcome cannot be written the message is cut', async () => {
+  const { after } = await returned((_request, response) => {
+    response.writeHead(200, { 'content-length': '10' })
+    response.end('0123456789')
+  }, fail)
+  assert.ok(body(after).length < 10, after)
+  const chunked = await returned((_request, response) => void response.end('all of it'), fail)
+  assert.ok(!chunked.after.includes('\r\n0\r\n'), chunked.after)
+})
