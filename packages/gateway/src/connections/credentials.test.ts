@@ -131,6 +131,36 @@ forEachStore((stores) => {
     assert.equal(await sandbox.tokenCalls('refresh_token'), 1)
   })
 
+  test('two processes that refresh at once end with one credential, and it is on record', async () => {
+    const { room, store, clock, sandbox, id } = await start()
+    clock.advance(lifetimeMs)
+    await sandbox.fault({ kind: 'slow', delay_ms: 300, times: 2 })
+    const processes = [createCredentials(room), createCredentials(room)]
+    const taken = await Promise.all(processes.map(async (each) => granted(await each.take(id))))
+    assert.equal(await sandbox.tokenCalls('refresh_token'), 2)
+    assert.equal(new Set(taken.map(tokenOf)).size, 1)
+    assert.deepEqual(
+      taken.map(({ version }) => version),
+      [2, 2],
+    )
+    assert.equal((await recordsOf(store, 'credential.refreshed')).length, 1)
+    assert.equal((await recordsOf(store, 'credential.refresh_overlapped')).length, 1)
+  })
+
+  test('an answer without a refresh token keeps the old one', async () => {
+    const { room, clock, id } = await start()
+    const fetch: Room['fetch'] = async (url, options) => {
+      const answer = (await (await room.fetch(url, options)).json()) as { body: object }
+      return Response.json({ ...answer, body: { ...answer.body, refresh_token: undefined } })
+    }
+    const before = granted(await createCredentials(room).take(id))
+    clock.advance(lifetimeMs)
+    const after = granted(await createCredentials({ ...room, fetch }).take(id))
+    const refreshTokenOf = ({ credential }: Taken) => credential.reveal().secrets.refresh_token
+    assert.notEqual(tokenOf(after), tokenOf(before))
+    assert.equal(refreshTokenOf(after), refreshTokenOf(before))
+  })
+
   test('new tokens are durable before anyone gets them', async () => {
     const { room, clock, id } = await start()
     clock.advance(lifetimeMs)

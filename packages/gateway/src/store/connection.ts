@@ -79,8 +79,8 @@ export function insertConnection(
 type ConnectionChange = Partial<Omit<ConnectionRow, 'workspace_id' | 'id' | 'version'>>
 
 /**
- * Changes a connection that is still of this version and was not removed, else touches nothing:
- * the compare-and-swap of every write of a credential. The version grows by one.
+ * Changes a connection that is still of this version, else touches nothing: the compare-and-swap
+ * of every write of a credential. The version grows by one, also when it is removed.
  */
 export function changeConnection(
   db: Kysely<Schema>,
@@ -93,7 +93,6 @@ export function changeConnection(
     .where('workspace_id', '=', workspace)
     .where('id', '=', id)
     .where('version', '=', version)
-    .where('status', '!=', 'removed')
     .compile()
   return { query, mustTouch: true }
 }
