@@ -98,6 +98,6 @@ test('a link that was used says so', async () => {
   const response = await page.goto(link)
   assert.ok((response?.status() ?? 0) >= 400)
   await picture(page, 'used-link')
-  assert.match(await page.locator('body').innerText(), /used/i)
+  assert.match((await page.locator('body').textContent()) ?? '', /used/i)
   await context.close()
 })
