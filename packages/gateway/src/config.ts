@@ -33,6 +33,8 @@ export type LoadedConfig =
       readonly kind: 'config'
       readonly config: Config
       readonly sources: Sources
+      /** The okoro.yaml that was read; null when there was none. */
+      readonly file: string | null
       /** Nothing wrong, but probably not what was meant: one line each. */
       readonly warnings: readonly string[]
     }
@@ -69,7 +71,10 @@ export function loadConfig(input: ConfigInput): LoadedConfig {
   if (problems.length > 0) return { kind: 'problems', problems }
   const parsed = values as Values
   const config = { ...parsed, publicUrl: parsed.publicUrl ?? listenUrl(parsed.host, parsed.port) }
-  return { kind: 'config', config, sources: sources as Sources, warnings: warningsOf(input.env) }
+  return {
+    ...{ kind: 'config', config, sources: sources as Sources },
+    ...{ file: file.wasRead ? file.path : null, warnings: warningsOf(input.env) },
+  }
 }
 
 /** `http://<host>:<port>` as a browser on this machine can open it. */
@@ -80,12 +85,16 @@ export function listenUrl(host: string, port: number): string {
 
 type Given = { readonly value: string | null; readonly source: string }
 type Reading = ConfigInput & { readonly file: SettingsFile; readonly problems: string[] }
-type SettingsFile = { readonly path: string; readonly values: Readonly<Record<string, string>> }
+type SettingsFile = {
+  readonly path: string
+  readonly wasRead: boolean
+  readonly values: Readonly<Record<string, string>>
+}
 
 function readSettingsFile(input: ConfigInput, problems: string[]): SettingsFile {
   const named = input.configFile ?? input.env.OKORO_CONFIG
   const path = resolve(named ?? defaultConfigFile(input))
-  const none = { path, values: {} }
+  const none = { path, wasRead: false, values: {} }
   if (input.configFile === null) return none
   const content = readText(input, path, problems)
   if (content === undefined) return none
@@ -94,7 +103,7 @@ function readSettingsFile(input: ConfigInput, problems: string[]): SettingsFile 
     return none
   }
   try {
-    return { path, values: settingsIn(parseYaml(content), path, problems) }
+    return { path, wasRead: true, values: settingsIn(parseYaml(content), path, problems) }
   } catch (error) {
     problems.push(`${path}: ${firstLine(error)}`)
     return none

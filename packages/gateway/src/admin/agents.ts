@@ -137,11 +137,11 @@ async function planAgent(
     grants.push(grant)
   }
   const { token, row } = newServiceToken(deps, agent.id, input.expires_in_seconds)
-  const parts = grantParts(deps, agent, grants)
   const created = store.draft({
     ...{ kind: 'agent.created', agent: agent.id, agent_name: agent.name },
     ...{ service_token: row.id, expires_at: timeOf(row.expires_at) },
   })
+  const parts = grantParts(deps, agent, grants)
   const view = viewOf(
     { ...agent, status: 'active', revoked_at: null },
     { grants: await grantViews(deps, grants), tokens: [tokenView(row, nowMs)] },

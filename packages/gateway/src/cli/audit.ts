@@ -127,11 +127,15 @@ const cursorOf = ({ epoch, seq }: AuditRecord): string => `${epoch}.${seq}`
 
 const heading = ['TIME', 'KIND', 'AGENT', 'RESULT', 'WHAT', 'INTENT']
 
-/** One line as it comes: JSON, or the columns of the table without waiting for their widths. */
+/** In characters: what most cells of each column take. */
+const usualWidths = [24, 20, 12, 24, 42]
+
+/** One line as it comes: JSON, or the columns of the table, which can't wait for their widths. */
 async function print(output: Output, record: AuditRecord): Promise<void> {
   if (output.isJson) return output.stream(JSON.stringify(record))
   const cells = rowOf(record).map(printable)
-  await output.stream(output.isTerminal ? cells.join('  ') : cells.join('\t'))
+  const aligned = cells.map((cell, index) => cell.padEnd(usualWidths[index] ?? 0))
+  await output.stream(output.isTerminal ? aligned.join('  ').trimEnd() : cells.join('\t'))
 }
 
 function rowOf(record: AuditRecord): (string | null)[] {
@@ -156,6 +160,9 @@ function resultOf({ decision, reason, status, error }: AuditRecord): string | nu
 }
 
 function whatOf(record: AuditRecord): string | null {
+  const { kind, bytes_out: bytes, duration_ms: ms } = record
+  if (kind === 'outcome')
+    return `answered in ${textOf(ms) ?? '?'} ms with ${textOf(bytes) ?? 0} bytes`
   const target = disclosed(record, 'target') ?? disclosed(record, 'agent_path')
   const call = target === null ? [] : [textOf(record.method), target]
   const what = [textOf(record.provider), ...call, textOf(record.action)]

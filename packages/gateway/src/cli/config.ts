@@ -26,6 +26,7 @@ Examples:
       const loaded = session.settings()
       const { output } = session
       if (output.isJson) return output.json(settingKeys.map((key) => entryOf(key, loaded)))
+      output.note(`Settings file: ${loaded.file ?? 'none'}\n`)
       output.table(
         ['SETTING', 'VALUE', 'FROM', 'WHAT IT IS'],
         settingKeys.map((key) => {

@@ -41,6 +41,7 @@ Examples:
     )
     .action((name: string, options: Options) =>
       session.withAdmin(async (admin) => {
+        if (!admin.isRunning) await serveCallback(session, admin)
         const provider = await admin.call<Provider>('GET', `/providers/${segment(name)}`)
         const connection = await connect(session, { admin, provider, options })
         if (session.output.isJson) return session.output.json(connection)
@@ -52,6 +53,12 @@ Examples:
         )
       }),
     )
+}
+
+/** First of all: a port that is taken is told before anybody has typed a secret. */
+async function serveCallback({ output }: Session, admin: AdminClient): Promise<void> {
+  output.note('No gateway is running: this command serves the callback until it is done.')
+  await admin.serve()
 }
 
 type Connecting = {
@@ -66,10 +73,6 @@ async function connect(session: Session, connecting: Connecting): Promise<Connec
   const existing = options.reconnect
     ? await admin.call<Connection>('GET', `/connections/${segment(options.reconnect)}`)
     : null
-  if (!admin.isRunning) {
-    session.output.note('No gateway is running: this command serves the callback until it is done.')
-    await admin.serve()
-  }
   const flow = await admin.call<Flow>('POST', '/connect-flows', {
     ...{ provider: provider.name, application_id: application.id },
     ...(options.label !== undefined && { label: options.label }),
@@ -89,7 +92,9 @@ async function chooseApplication(session: Session, connecting: Connecting): Prom
   const { clientId } = options
   const found =
     clientId === undefined ? usable.at(-1) : usable.find((one) => one.client_id === clientId)
-  return found ?? registerApplication(session, connecting)
+  if (!found) return registerApplication(session, connecting)
+  session.output.note(`Through application ${found.id}, whose client id is ${found.client_id}.`)
+  return found
 }
 
 function announce({ output, input }: Session, provider: Provider, flow: Flow): void {

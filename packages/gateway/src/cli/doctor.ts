@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
-import { type Finding, fail } from './doctor/finding.ts'
+import { join } from 'node:path'
+import { type Finding, fail, warn } from './doctor/finding.ts'
 import { checkFolder } from './doctor/folder.ts'
 import { checkGateway } from './doctor/gateway.ts'
 import type { AddCommand, Session } from './session.ts'
@@ -29,8 +31,12 @@ Examples:
     })
 }
 
-/** A gateway that does not open is a finding like any other. */
+/** A gateway that does not open is a finding like any other; one that never ran is not begun here. */
 async function gatewayFindings(session: Session): Promise<readonly Finding[]> {
+  const { databaseUrl, dataDir } = session.settings().config
+  if (databaseUrl === null && !existsSync(join(dataDir, 'okoro.db'))) {
+    return [warn('gateway', 'has never run on this data folder', 'Start it: okoro serve')]
+  }
   try {
     return await session.withAdmin(checkGateway)
   } catch (error) {

@@ -6,12 +6,12 @@ import {
   settingKeys,
   settings,
 } from '../config/settings.ts'
-import { type LoadedConfig, loadConfig } from '../config.ts'
+import { loadConfig } from '../config.ts'
 import { Malfunction } from '../errors.ts'
 import type { Clock, Random } from '../words.ts'
 import { commands } from './commands.ts'
 import { type OpenApp, openAdminClient } from './gateway/admin-client.ts'
-import type { Session } from './session.ts'
+import type { LoadedSettings, Session } from './session.ts'
 import { exitCodes, Failure } from './terminal/failure.ts'
 import { createInput, type InputStream } from './terminal/input.ts'
 import { createOutput, type OutputStream } from './terminal/output.ts'
@@ -107,7 +107,7 @@ function createSession(host: CliHost, program: Command): Session {
   const { stdout, stderr, env, clock, random, gatewayVersion, stop, openApp, readFile } = host
   const isJson = host.argv.includes('--json')
   const output = createOutput({ stdout, stderr, isJson, hasColor: !env.NO_COLOR })
-  let loaded: Extract<LoadedConfig, { kind: 'config' }> | null = null
+  let loaded: LoadedSettings | null = null
   const load: Session['settings'] = ({ withoutFile } = { withoutFile: false }) => {
     loaded ??= loadSettings(host, program, withoutFile)
     return loaded

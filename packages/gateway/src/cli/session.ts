@@ -1,12 +1,12 @@
 import type { Command } from 'commander'
 import type { Env } from '../config/settings.ts'
-import type { Config, Sources } from '../config.ts'
+import type { LoadedConfig } from '../config.ts'
 import type { Clock, Random } from '../words.ts'
 import type { AdminClient, OpenApp } from './gateway/admin-client.ts'
 import type { Input } from './terminal/input.ts'
 import type { Output } from './terminal/output.ts'
 
-export type LoadedSettings = { readonly config: Config; readonly sources: Sources }
+export type LoadedSettings = Extract<LoadedConfig, { readonly kind: 'config' }>
 
 /** What a command works with. */
 export type Session = {

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import type { Env } from '../../config/settings.ts'
 
 export type Ready = {
@@ -11,10 +12,11 @@ export type Ready = {
 
 const endpoints = ['/measure', '/v2/measure', '/v2/sleep', '/v2/heart', '/v2/user', '/v2/notify']
 
-/** The words that the person started this with, so that what is printed works when pasted. */
-export function startedAs({ npm_lifecycle_event: script }: Env): string {
-  if (script === 'demo') return 'npm run --silent okoro --'
-  return script === 'npx' ? 'npx okoro' : 'okoro'
+/** The words that start okoro here, from any folder, so that what is printed works when pasted. */
+export function startedAs({ npm_lifecycle_event: script, npm_package_json: json }: Env): string {
+  if (script === 'npx') return 'npx okoro'
+  if (script !== 'demo' || json === undefined) return 'okoro'
+  return `npm --prefix ${quoted(dirname(json))} run --silent okoro --`
 }
 
 /** What to paste into another terminal: bash or zsh, with curl and jq. */

@@ -46,12 +46,15 @@ const httpsAdvice =
 async function checkApplications(admin: AdminClient): Promise<readonly Finding[]> {
   const all = await Array.fromAsync(itemsOf<Application>(admin, '/applications'))
   if (all.length === 0) return [await firstStep(admin)]
-  return all.map(({ provider, redirect_uri: uri, restriction, sandbox }) =>
-    restriction === null || sandbox
-      ? ok('application', `${provider}: ${uri} is registered there, we assume`)
-      : warn('application', `${provider}: ${uri} is restricted`, restriction),
-  )
+  return all.map(({ provider, redirect_uri: uri, restriction, sandbox }) => {
+    const name = sandbox ? `${provider} (sandbox)` : provider
+    const message = `${name}: the redirect URI to register there is ${uri}`
+    if (restriction === null || sandbox) return ok('application', message)
+    return warn('application', message, `${restriction} ${unrestricted}`)
+  })
 }
+
+const unrestricted = 'To lift that, set OKORO_PUBLIC_URL to an https name on port 443.'
 
 /** Nothing is connected yet: what to register where. */
 async function firstStep(admin: AdminClient): Promise<Finding> {
