@@ -15,8 +15,9 @@ const endpoints = ['/measure', '/v2/measure', '/v2/sleep', '/v2/heart', '/v2/use
 /** The words that start okoro here, from any folder, so that what is printed works when pasted. */
 export function startedAs({ npm_lifecycle_event: script, npm_package_json: json }: Env): string {
   if (script === 'npx') return 'npx okoro'
-  if (script !== 'demo' || json === undefined) return 'okoro'
-  return `npm --prefix ${quoted(dirname(json))} run --silent okoro --`
+  if (script !== 'demo') return 'okoro'
+  const place = json === undefined ? '' : ` --prefix ${quoted(dirname(json))}`
+  return `npm run${place} --silent okoro --`
 }
 
 /** What to paste into another terminal: bash or zsh, with curl and jq. */
