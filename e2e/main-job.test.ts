@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { WithingsClient } from 'withings-node-oauth2'
@@ -174,6 +175,16 @@ test('a second gateway on the same folder ends with one clear line', async () =>
   assert.ok(second instanceof Error)
   assert.match(second.message, /Another okoro is using/)
   assert.doesNotMatch(second.message, /\n\s+at /)
+})
+
+test('a reader that has seen enough ends a command without a complaint', () => {
+  const okoro = 'packages/gateway/bin/okoro'
+  const { stdout, stderr } = spawnSync('bash', ['-c', `${okoro} audit export | head -1`], {
+    ...{ cwd: new URL('..', import.meta.url), encoding: 'utf8' },
+    env: { ...process.env, OKORO_DATA_DIR: `${place.path}/data` },
+  })
+  assert.equal(JSON.parse(stdout).kind, 'key.created')
+  assert.equal(stderr, '')
 })
 
 test('a revoked agent is refused at the exchange and at its next call', async () => {

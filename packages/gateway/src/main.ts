@@ -13,6 +13,12 @@ const diskFailed = 74
 // Whatever is written (database, lock, socket) is for this user alone.
 process.umask(0o077)
 
+// A reader that has seen enough (`okoro config | head`) is no fault.
+process.stdout.on('error', (error: Error & { code?: string }) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(0)
+})
+
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
 

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { sql } from 'kysely'
 import { workspace } from '../words.ts'
+import { openStore } from './open.ts'
 import type { Store } from './store.ts'
 import { forEachStore } from './testing.ts'
 
@@ -147,4 +151,24 @@ forEachStore((stores) => {
     const count = await sql<{ n: number }>`select count(*) as n from record`.execute(store.db)
     assert.equal(Number(count.rows[0]?.n), 2)
   })
+})
+
+test('a file that is no database is one clear line, and no reason to die', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'okoro-garbage-'))
+  const path = join(folder, 'okoro.db')
+  writeFileSync(path, 'this is no database, and longer than a header would be '.repeat(20))
+  const fatal: Error[] = []
+  const opening = openStore(
+    { kind: 'sqlite', path },
+    {
+      ...{ node: 'n', gatewayVersion: '0', clock: Date.now, random: randomBytes },
+      onFatal: (error) => void fatal.push(error),
+    },
+  )
+  await assert.rejects(opening, {
+    code: 'store_unavailable',
+    message: `The database at ${path} can't be used: file is not a database`,
+  })
+  assert.deepEqual(fatal, [])
+  rmSync(folder, { recursive: true })
 })

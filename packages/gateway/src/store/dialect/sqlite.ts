@@ -49,6 +49,7 @@ export function openSqlite(path: string, onFatal: (error: Error) => void): Datab
   const asked = new Map<number, PromiseWithResolvers<unknown>>()
   let next = 0
   let isGone = false
+  let hasBegun = false
 
   const fail = (error: Error) => {
     for (const { reject } of asked.values()) reject(error)
@@ -67,7 +68,8 @@ export function openSqlite(path: string, onFatal: (error: Error) => void): Datab
   })
   worker.on('error', (error: Error) => {
     fail(error)
-    onFatal(error)
+    // Before the first boot nothing was promised yet: whoever opens the file is told.
+    if (hasBegun) onFatal(error)
   })
   worker.on('exit', () => {
     isGone = true
@@ -98,7 +100,10 @@ export function openSqlite(path: string, onFatal: (error: Error) => void): Datab
   })
   return {
     db,
-    startBoot: (boot) => ask({ kind: 'boot', boot }),
+    startBoot: async (boot) => {
+      await ask({ kind: 'boot', boot })
+      hasBegun = true
+    },
     commit: (group) => ask<readonly (WriteResult | Failed)[]>({ kind: 'commit', group }),
     close: async () => {
       if (isGone) return
