@@ -177,6 +177,18 @@ test('a second gateway on the same folder ends with one clear line', async () =>
   assert.doesNotMatch(second.message, /\n\s+at /)
 })
 
+test('a grant can be taken away over the unix socket, and nothing is left to call', async () => {
+  const made = await gateway.admin('POST', '/agents', {
+    ...{ name: 'passing', grants: [{ provider: 'withings', scope: 'read' }] },
+  })
+  const shown = await gateway.admin('GET', '/agents/passing')
+  const [grant] = shown.body.grants as unknown as { id: string }[]
+  const taken = await gateway.admin('DELETE', `/agents/passing/grants/${grant?.id}`)
+  assert.equal(taken.status, 200, JSON.stringify(taken.body))
+  const refused = await exchange(gateway.url, String(made.body.service_token))
+  assert.equal(refused.headers.get('okoro-error'), 'provider_not_granted')
+})
+
 test('a reader that has seen enough ends a command without a complaint', () => {
   const okoro = 'packages/gateway/bin/okoro'
   const { stdout, stderr } = spawnSync('bash', ['-c', `${okoro} audit export | head -1`], {

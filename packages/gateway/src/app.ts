@@ -101,7 +101,19 @@ async function ownProviders(): Promise<string> {
 }
 
 const listenerOf = (answer: (request: Request) => Response | Promise<Response>) =>
-  getRequestListener(answer, { overrideGlobalObjects: false })
+  getRequestListener((request) => answer(wholeRequest(request)), { overrideGlobalObjects: false })
+
+/** The adapter's request is no real one, and hono copies those that declare no length. */
+function wholeRequest(request: Request): Request {
+  if (request.headers.has('content-length')) return request
+  const { url, method, headers } = request
+  const hasBody = !['GET', 'HEAD', 'DELETE'].includes(method)
+  return new Request(url, {
+    method,
+    headers,
+    ...(hasBody && { body: request.body, duplex: 'half' }),
+  })
+}
 
 function createApp(foundation: Foundation, lock: Lock): App {
   const { config, store, random, log } = foundation

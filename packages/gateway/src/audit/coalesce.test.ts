@@ -94,12 +94,12 @@ forEachStore(({ open }) => {
           ? Promise.reject(new Malfunction('audit_unavailable', 'The disk is full.'))
           : store.write(write),
     }
-    const coalescer = createCoalescer({ store: failing, clock: Date.now, windowMs: 250 })
+    const coalescer = createCoalescer({ store: failing, clock: Date.now, windowMs: 1_500 })
     await coalescer.record(refused('agt_1', 'conflict'))
     isDown = true
     for (let count = 0; count < 5; count += 1) await coalescer.record(refused('agt_1', 'conflict'))
     await assert.rejects(coalescer.record(refused('agt_2', 'conflict')), Malfunction)
-    await sleep(600)
+    await sleep(2_000)
     isDown = false
     await until(async () => (await recordsOf(store)).length === 2)
     assert.equal((await recordsOf(store))[1]?.count, 5)

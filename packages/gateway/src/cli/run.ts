@@ -7,7 +7,6 @@ import {
   settings,
 } from '../config/settings.ts'
 import { loadConfig } from '../config.ts'
-import { Malfunction } from '../errors.ts'
 import type { Clock, Random } from '../words.ts'
 import { commands } from './commands.ts'
 import { type OpenApp, openAdminClient } from './gateway/admin-client.ts'
@@ -148,8 +147,7 @@ function endingOf(error: unknown, { stderr, stop }: CliHost): number {
   }
   if (stop.aborted) return exitCodes.interrupted.code
   const ending = error instanceof Failure ? error.ending : 'failed'
-  const isExpected = error instanceof Failure || error instanceof Malfunction
-  const text = error instanceof Error ? (isExpected ? error.message : error.stack) : String(error)
-  for (const line of (text ?? '').split('\n')) stderr.write(`okoro: ${line}\n`)
+  const text = error instanceof Error ? error.message : String(error)
+  for (const line of text.split('\n')) stderr.write(`okoro: ${line}\n`)
   return exitCodes[ending].code
 }

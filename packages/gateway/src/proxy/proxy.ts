@@ -124,6 +124,9 @@ function begin(
     const known = [...parts.catalog.providers.keys()].join(', ')
     return refuse('unknown_provider', `There is no such provider here. There are: ${known}.`)
   }
+  if ((request.headersDistinct.authorization?.length ?? 0) > 1) {
+    return refuse('invalid_token', 'Send exactly one Authorization header.')
+  }
   const bearer = /^bearer +([\w.~+/=-]+) *$/i.exec(request.headers.authorization ?? '')
   if (!bearer?.[1]) {
     return refuse(
