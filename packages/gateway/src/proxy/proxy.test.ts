@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { request } from 'node:http'
 import { connect } from 'node:net'
 import { after, before, beforeEach, test } from 'node:test'
 import type { House } from './testing.ts'
@@ -208,6 +209,25 @@ test('no token, a truncated one and another provider’s are 401 or 403 and neve
   assert.match(bare.headers.get('www-authenticate') ?? '', /^Bearer/)
   const cut = await post('/measure', {}, token.slice(0, -3))
   assert.equal(cut.headers.get('okoro-error'), 'invalid_token')
+  assert.deepEqual(await house.received(), [])
+})
+
+test('two Authorization headers are refused, whichever comes first', async () => {
+  const token = await house.token()
+  for (const authorization of [
+    [`Bearer ${token}`, 'Bearer other'],
+    ['Bearer other', `Bearer ${token}`],
+  ]) {
+    const lines = authorization.flatMap((value) => ['authorization', value])
+    const headers = ['host', 'gateway.test', ...lines]
+    const code = await new Promise((resolve, reject) => {
+      const sent = request(`${house.url}/v2/user`, { method: 'POST', headers })
+      sent.once('response', (response) => resolve(response.headers['okoro-error']))
+      sent.once('error', reject)
+      sent.end()
+    })
+    assert.equal(code, 'invalid_token')
+  }
   assert.deepEqual(await house.received(), [])
 })
 
