@@ -245,6 +245,8 @@ suite('the tree', () => {
       'imports a test (./testing.ts)',
     ])
     assert.deepEqual(judge('store/open.test', "import { x } from './testing.ts'"), [])
+    const homes = "import { x } from '../packages/gateway/src/store/testing.ts'"
+    assert.deepEqual(checkArrows([{ path: 'e2e/homes.ts', source: homes }]), [])
   })
 
   test('no package reaches into another', () => {

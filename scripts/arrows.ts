@@ -1,7 +1,7 @@
 /**
  * The arrows of DESIGN.md, "The house", as a pure function over source files.
  *
- * Tests (`*.test.ts`, and `testing.ts` beside them) may import anything: they are not judged, only
+ * Tests (`*.test.ts`, `testing.ts` beside them, and `e2e/`) may import anything: they are not judged, only
  * their names are; nothing else may import them. A type-only import is an arrow like any other,
  * since a room that knows another's types knows the other.
  */
@@ -146,9 +146,9 @@ function checkTestImports({ path, source }: SourceFile): Violation[] {
     .map(({ specifier, line }) => ({ path, line, message: `imports a test (${specifier})` }))
 }
 
-/** Test code; it is not published either. */
+/** Test code; it is not published either. All of `e2e/` is. */
 export function isTest(path: string): boolean {
-  return /(?:\.test|(?:^|\/)testing)\.tsx?$/.test(path)
+  return /(?:\.test|(?:^|\/)testing)\.tsx?$|(?:^|\/)e2e\//.test(path)
 }
 
 function checkPackageBorder({ path, source }: SourceFile): Violation[] {

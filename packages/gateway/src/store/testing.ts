@@ -158,7 +158,7 @@ function unprivileged(): { uid?: number; gid?: number } {
   throw new Error('no unprivileged account to run PostgreSQL under')
 }
 
-const freePort = () =>
+export const freePort = () =>
   new Promise<number>((resolve) => {
     const probe = createServer().listen(0, '127.0.0.1', () => {
       const address = probe.address()
