@@ -1,4 +1,5 @@
 import {
+  appendFileSync,
   closeSync,
   existsSync,
   fsyncSync,
@@ -14,6 +15,21 @@ export type StateFile = {
   readonly read: () => string | null
   /** Replaces the content as a whole: after a crash the file holds the old text or the new one. */
   readonly write: (text: string) => void
+}
+
+export type Lines = {
+  /** Adds a line at the end. @throws Error when it cannot be written whole. */
+  readonly write: (line: string) => void
+  readonly close: () => void
+}
+
+/** Opens a file for lines; made, readable by its owner alone, when it is missing. */
+export function openLines(path: string): Lines {
+  const descriptor = openSync(path, 'a', 0o600)
+  return {
+    write: (line) => appendFileSync(descriptor, `${line}\n`),
+    close: () => closeSync(descriptor),
+  }
 }
 
 /** A small file, readable by its owner alone, in a folder that is made when it is missing. */

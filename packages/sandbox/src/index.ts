@@ -2,6 +2,7 @@ import { register } from './applications.ts'
 import { Faults } from './control/faults.ts'
 import { ReceivedLog } from './control/received.ts'
 import { createControlServer } from './control/server.ts'
+import { openLines } from './file.ts'
 import { close, listen } from './http/listen.ts'
 import { createApiServer } from './server.ts'
 import { createWorld } from './world.ts'
@@ -15,6 +16,8 @@ export type SandboxOptions = {
   readonly controlPort?: number | null
   /** Keeps tokens, applications and subscriptions in this folder; in memory when absent. */
   readonly dataDir?: string
+  /** Adds a line of JSON to this file for every request that the API receives. */
+  readonly logFile?: string
   /** The demo person's life follows from it: the same seed, the same past. */
   readonly seed?: string
   /** The machine's clock, epoch milliseconds. */
@@ -45,13 +48,22 @@ export type Sandbox = {
  * sandbox.registerApplication({ clientId: 'c', clientSecret: 's', redirectUris: [callback] })
  */
 export async function startWithings(options: SandboxOptions = {}): Promise<Sandbox> {
-  const { host = '127.0.0.1', port = 0, controlPort = 0, seed = 'okoro', dataDir } = options
+  const {
+    host = '127.0.0.1',
+    port = 0,
+    controlPort = 0,
+    seed = 'okoro',
+    dataDir,
+    logFile,
+  } = options
   const world = createWorld({ dataDir, seed, wallMs: options.now ?? Date.now })
-  const listening = { world, received: new ReceivedLog(), faults: new Faults() }
+  const log = logFile === undefined ? null : openLines(logFile)
+  const listening = { world, received: new ReceivedLog(log), faults: new Faults() }
   const api = createApiServer(listening)
   const control = controlPort === null ? null : createControlServer(listening)
   const closeAll = async () => {
     await Promise.all([close(api), control === null ? null : close(control)])
+    log?.close()
   }
   try {
     const url = await listen(api, host, port)

@@ -17,12 +17,14 @@ function readOptions(): SandboxOptions {
       'control-port': { type: 'string', default: '0' },
       data: { type: 'string' },
       seed: { type: 'string' },
+      log: { type: 'string' },
     },
   })
   return {
     port: readPort('--port', values.port),
     controlPort: readPort('--control-port', values['control-port']),
     ...(values.data === undefined ? {} : { dataDir: values.data }),
+    ...(values.log === undefined ? {} : { logFile: values.log }),
     ...(values.seed === undefined ? {} : { seed: values.seed }),
   }
 }

@@ -41,11 +41,14 @@ async function handle(
   const fault = faults.take(path, parsed.ok ? parsed.request.params.get('action') : undefined)
   const genuine = () => (body === null ? tooLarge : answer({ request, body, parsed }, world))
   if (fault !== null) {
+    entry.fault = fault.kind
+    received.write(entry)
     entry.status = await misbehave(response, fault, genuine)
     return
   }
   const reply = genuine()
   entry.status = reply.status
+  received.write(entry)
   send(response, reply)
 }
 

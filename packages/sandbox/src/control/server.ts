@@ -1,10 +1,12 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { whole } from '../api/params.ts'
 import { register } from '../applications.ts'
 import { readBody } from '../http/body.ts'
 import { type Reply, send } from '../http/reply.ts'
 import { splitOnce } from '../http/request.ts'
 import type { Listening } from '../server.ts'
 import { isRecord, parseFaults } from './faults.ts'
+import { KEPT } from './received.ts'
 import { describeState } from './report.ts'
 
 /** The tests' own door: what came in, the clock, the tokens, the faults. JSON both ways. */
@@ -20,10 +22,10 @@ export function createControlServer(listening: Listening): Server {
 }
 
 type Input = Readonly<Record<string, unknown>>
-type Command = (listening: Listening, input: Input) => Reply
+type Command = (listening: Listening, input: Input, query: URLSearchParams) => Reply
 
 const commands: Readonly<Record<string, Command>> = {
-  'GET /received': ({ received }) => done({ requests: received.all() }),
+  'GET /received': showReceived,
   'DELETE /received': ({ received }) => {
     received.clear()
     return done({})
@@ -43,6 +45,14 @@ const commands: Readonly<Record<string, Command>> = {
     faults.clear()
     return done({})
   },
+}
+
+/** All that are kept, or the next `limit` behind the one numbered `after`. */
+function showReceived({ received }: Listening, _: Input, query: URLSearchParams): Reply {
+  const after = whole(query.get('after') ?? '0')
+  const limit = whole(query.get('limit') ?? `${KEPT}`)
+  if (after === null || limit === null) return bad('after and limit must be whole numbers')
+  return done({ requests: received.page({ after, limit }) })
 }
 
 function advanceClock({ world }: Listening, { advance_seconds: seconds }: Input): Reply {
@@ -76,12 +86,13 @@ async function obey(request: IncomingMessage, listening: Listening): Promise<Rep
   // A web page may reach loopback from a browser on this machine; a test is no web page.
   if (request.headers.origin !== undefined) return json(403, { error: 'not for browsers' })
   const body = await readBody(request)
-  const [path] = splitOnce(request.url ?? '', '?')
+  const [path, search] = splitOnce(request.url ?? '', '?')
   const name = `${request.method} ${path}`
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (command === undefined) return json(404, { error: `no such command: ${name}` })
   const input = parseInput(body)
-  return input === null ? bad('the body must be a JSON object') : command(listening, input)
+  if (input === null) return bad('the body must be a JSON object')
+  return command(listening, input, new URLSearchParams(search))
 }
 
 function parseInput(body: string | null): Input | null {
