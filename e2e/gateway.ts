@@ -69,7 +69,11 @@ export type SandboxProcess = Process & {
 
 export async function startSandbox(dataDir: string): Promise<SandboxProcess> {
   const started = await start<{ url: string; control_url: string }>(
-    ['packages/sandbox/src/main.ts', '--data', dataDir],
+    // Tests repeat calls, and faster than an application may: those about limits switch them on.
+    [
+      ...['packages/sandbox/src/main.ts', '--data', dataDir],
+      ...['--duplicate-guard', 'off', '--requests-per-minute', 'off'],
+    ],
     { until: (output) => (output.includes('\n') ? JSON.parse(output.split('\n')[0] ?? '') : null) },
   )
   const control = async (method: string, path: string, body?: object) => {

@@ -37,3 +37,12 @@ export const refusals = {
   ),
   unknownAction: refuse(2554, 'Not implemented'),
 } as const
+
+/** Both texts were recorded from the live service. */
+export const tooManyRequests = {
+  sameArguments: refuse(601, 'Same arguments in less than 10 seconds'),
+  waitFor: (seconds: number): Answer => ({
+    ...refuse(601, 'Too Many Requests'),
+    body: { wait_seconds: seconds },
+  }),
+} as const

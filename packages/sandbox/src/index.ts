@@ -4,8 +4,11 @@ import { ReceivedLog } from './control/received.ts'
 import { createControlServer } from './control/server.ts'
 import { openLines } from './file.ts'
 import { close, listen } from './http/listen.ts'
+import { type LimitSettings, strict } from './limits/settings.ts'
 import { createApiServer } from './server.ts'
 import { createWorld } from './world.ts'
+
+export { unlimited } from './limits/settings.ts'
 
 export type SandboxOptions = {
   /** Where the API listens; 127.0.0.1 when absent. */
@@ -20,6 +23,8 @@ export type SandboxOptions = {
   readonly logFile?: string
   /** The demo person's life follows from it: the same seed, the same past. */
   readonly seed?: string
+  /** The switches of both kinds of 601; those that are not named are strict. */
+  readonly limits?: Partial<LimitSettings>
   /** The machine's clock, epoch milliseconds. */
   readonly now?: () => number
 }
@@ -56,7 +61,8 @@ export async function startWithings(options: SandboxOptions = {}): Promise<Sandb
     dataDir,
     logFile,
   } = options
-  const world = createWorld({ dataDir, seed, wallMs: options.now ?? Date.now })
+  const limits = { ...strict, ...options.limits }
+  const world = createWorld({ dataDir, seed, limits, wallMs: options.now ?? Date.now })
   const log = logFile === undefined ? null : openLines(logFile)
   const listening = { world, received: new ReceivedLog(log), faults: new Faults() }
   const api = createApiServer(listening)

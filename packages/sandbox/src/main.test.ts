@@ -48,6 +48,31 @@ test('a busy port ends the process with one clear line', async () => {
   assert.match(await stderr, new RegExp(`^the sandbox cannot listen: port ${port} on .* in use\n$`))
 })
 
+test('the limits are flags of the process', async () => {
+  const flags = ['--duplicate-guard', 'off', '--after-401', 'off', '--requests-per-minute', '7']
+  const { child, exit } = run(...flags)
+  const { control_url } = await addressesOf(child)
+  assert.deepEqual(await (await fetch(`${control_url}/limits`)).json(), {
+    duplicate_guard: false,
+    after_401: false,
+    requests_per_minute: 7,
+  })
+  child.kill('SIGTERM')
+  assert.deepEqual(await exit, [0, null])
+})
+
+for (const flags of [
+  ['--duplicate-guard', 'no'],
+  ['--requests-per-minute', '0'],
+]) {
+  test(`${flags.join(' ')} ends the process with one clear line`, async () => {
+    const { child, exit } = run(...flags)
+    const stderr = text(child.stderr)
+    assert.deepEqual(await exit, [1, null])
+    assert.match(await stderr, new RegExp(`^${flags[0]} must be [^\n]+\n$`))
+  })
+}
+
 test('a busy control port leaves no listener behind', async () => {
   await using sandbox = await start()
   const controlPort = Number(new URL(sandbox.url).port)

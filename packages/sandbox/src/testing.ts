@@ -1,4 +1,4 @@
-import { type Sandbox, type SandboxOptions, startWithings } from './index.ts'
+import { type Sandbox, type SandboxOptions, startWithings, unlimited } from './index.ts'
 import type { Scope } from './oauth/scope.ts'
 
 /** For tests: the application that they are. */
@@ -35,9 +35,12 @@ export type TokenBody = {
 
 type Form = Readonly<Record<string, string | number>>
 
-/** A listening sandbox with the application registered; closes itself at the end of its scope. */
+/**
+ * A listening sandbox with the application registered; closes itself at the end of its scope.
+ * Without limits, unless they are named: most tests repeat themselves.
+ */
 export async function start(options: SandboxOptions = {}) {
-  const sandbox = await startWithings(options)
+  const sandbox = await startWithings({ limits: unlimited, ...options })
   sandbox.registerApplication(application)
   return { ...sandbox, ...clientOf(sandbox), [Symbol.asyncDispose]: sandbox.close }
 }
@@ -94,8 +97,12 @@ export function answer(url: string, form: readonly (readonly [string, string])[]
 }
 
 /** Allows these scopes and returns the code that the application gets. */
-export async function allow(url: string, scopes: readonly Scope[] = allScopes): Promise<string> {
-  const request = await openConsent(authorizeUrl(url))
+export async function allow(
+  url: string,
+  scopes: readonly Scope[] = allScopes,
+  changes: Readonly<Record<string, string | null>> = {},
+): Promise<string> {
+  const request = await openConsent(authorizeUrl(url, changes))
   const chosen = scopes.map((scope) => ['scope', scope] as const)
   const response = await answer(url, [['request', request], ['decision', 'allow'], ...chosen])
   return new URL(response.headers.get('location') ?? '').searchParams.get('code') ?? ''

@@ -1,3 +1,5 @@
+import { Limits } from './limits/limits.ts'
+import type { LimitSettings } from './limits/settings.ts'
 import { Codes } from './oauth/codes.ts'
 import { Consents } from './oauth/consents.ts'
 import { Nonces } from './oauth/nonces.ts'
@@ -10,8 +12,11 @@ export type World = {
   readonly consents: Consents
   readonly codes: Codes
   readonly nonces: Nonces
+  readonly limits: Limits
   /** The sandbox's clock, epoch seconds: the machine's plus what was advanced. */
   readonly now: () => number
+  /** The same in milliseconds. */
+  readonly nowMs: () => number
   /** The machine's clock, epoch milliseconds. */
   readonly wallMs: () => number
 }
@@ -19,18 +24,22 @@ export type World = {
 export type WorldOptions = {
   readonly dataDir: string | undefined
   readonly seed: string
+  readonly limits: LimitSettings
   readonly wallMs: () => number
 }
 
-export function createWorld({ dataDir, seed, wallMs }: WorldOptions): World {
+export function createWorld({ dataDir, seed, limits, wallMs }: WorldOptions): World {
   const state = openState(dataDir)
+  const nowMs = () => wallMs() + state.advanceSeconds * 1000
   return {
     seed,
     state,
     consents: new Consents(),
     codes: new Codes(),
     nonces: new Nonces(),
-    now: () => Math.floor(wallMs() / 1000) + state.advanceSeconds,
+    limits: new Limits(limits),
+    now: () => Math.floor(nowMs() / 1000),
+    nowMs,
     wallMs,
   }
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { after } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { startWithings } from '@okoro/sandbox'
+import { startWithings, unlimited } from '@okoro/sandbox'
 import { loadCatalog } from '../catalog/load.ts'
 import { isRefusal, type Refusal } from '../errors.ts'
 import { Secret } from '../secret.ts'
@@ -36,7 +36,7 @@ export function testClock(): TestClock {
 type Json = { readonly requests?: readonly { readonly body: string }[]; readonly status?: number }
 
 export async function startSandbox(clock: TestClock) {
-  const sandbox = await startWithings({ now: clock })
+  const sandbox = await startWithings({ now: clock, limits: unlimited })
   after(() => sandbox.close())
   const clientSecret = `secret-${randomBytes(8).toString('hex')}`
   sandbox.registerApplication({ clientId: 'okoro', clientSecret, redirectUris: [callbackUrl] })

@@ -4,7 +4,7 @@ import type { Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Sandbox, startWithings } from '@okoro/sandbox'
+import { type Sandbox, startWithings, unlimited } from '@okoro/sandbox'
 import { createCoalescer } from '../audit/coalesce.ts'
 import { loadCatalog } from '../catalog/load.ts'
 import { addApplication } from '../connections/applications.ts'
@@ -39,7 +39,7 @@ const providers = fileURLToPath(new URL('../../../../providers', import.meta.url
 
 export async function openHouse(limits = { perSecond: 1_000, burst: 1_000, concurrent: 200 }) {
   const folder = mkdtempSync(join(tmpdir(), 'okoro-house-'))
-  const sandbox = await startWithings()
+  const sandbox = await startWithings({ limits: unlimited })
   const clock = Date.now
   const store = await openStore(
     { kind: 'sqlite', path: join(folder, 'okoro.db') },

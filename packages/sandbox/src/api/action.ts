@@ -3,6 +3,7 @@ import type { ApiRequest } from '../http/request.ts'
 import type { Scope } from '../oauth/scope.ts'
 import type { TokenPair } from '../oauth/tokens.ts'
 import type { World } from '../world.ts'
+import { tokenOf } from './bearer.ts'
 import { readParams, type Shape } from './params.ts'
 
 /** One (path, action) of the provider. */
@@ -46,17 +47,9 @@ export function hasAny(token: TokenPair, scopes: readonly Scope[]): boolean {
 }
 
 function authenticate(request: ApiRequest, world: World): TokenPair | null {
-  const given = new Set(request.authorization.map(readBearer))
-  // The documentation of 2018 passed the token as a parameter, and live clients still do.
-  const legacy = request.params.get('access_token')
-  if (legacy !== undefined) given.add(legacy)
-  const [accessToken] = given
-  if (given.size !== 1 || accessToken === undefined) return null
+  const accessToken = tokenOf(request)
+  if (accessToken === null) return null
   const use = world.state.tokens.use(accessToken, world.now())
   if (use?.isFirstUse) world.state.save()
   return use?.pair ?? null
-}
-
-function readBearer(header: string): string {
-  return /^bearer +([^ ]+)$/i.exec(header)?.[1] ?? ''
 }

@@ -1,5 +1,6 @@
 import { type Answer, refusals } from '../answer.ts'
 import type { ApiRequest } from '../http/request.ts'
+import { callerOf } from '../limits/caller.ts'
 import { getNonce } from '../oauth/signature.ts'
 import { requestToken, revoke } from '../oauth/token.ts'
 import type { World } from '../world.ts'
@@ -46,10 +47,20 @@ const services: Readonly<Record<string, Readonly<Record<string, Action>>>> = {
   },
 }
 
-/** Answers one call; 2554 for a path, method or action that does not exist. */
+/**
+ * Answers one call; 2554 for a path, method or action that does not exist, 601 for one that comes
+ * too soon.
+ */
 export function call(request: ApiRequest, world: World): Answer {
   const action = find(request)
-  return action === null ? refusals.unknownAction : action(request, world)
+  if (action === null) return refusals.unknownAction
+  const caller = callerOf(request, world.state)
+  if (caller === null) return action(request, world)
+  const tooSoon = world.limits.admit(caller, world.nowMs())
+  if (tooSoon !== null) return tooSoon
+  const answer = action(request, world)
+  world.limits.settle(caller, answer)
+  return answer
 }
 
 function find({ method, path, params }: ApiRequest): Action | null {

@@ -1,3 +1,5 @@
+import { isRecord } from '../json.ts'
+
 /** What can go wrong on purpose. */
 export const faultKinds = [
   'hang',
@@ -93,8 +95,4 @@ const members: Readonly<Record<keyof Fault, (value: unknown) => boolean>> = {
   body: isText,
   headers: (value) => isRecord(value) && Object.values(value).every(isText),
   after_effect: (value) => typeof value === 'boolean',
-}
-
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -4,8 +4,10 @@ import { register } from '../applications.ts'
 import { readBody } from '../http/body.ts'
 import { type Reply, send } from '../http/reply.ts'
 import { splitOnce } from '../http/request.ts'
+import { isRecord } from '../json.ts'
+import { describeLimits, parseLimits } from '../limits/settings.ts'
 import type { Listening } from '../server.ts'
-import { isRecord, parseFaults } from './faults.ts'
+import { parseFaults } from './faults.ts'
 import { KEPT } from './received.ts'
 import { describeState } from './report.ts'
 
@@ -34,6 +36,8 @@ const commands: Readonly<Record<string, Command>> = {
   'POST /expire': expireTokens,
   'POST /applications': registerApplication,
   'GET /state': ({ world }) => done(describeState(world)),
+  'GET /limits': ({ world }) => done(describeLimits(world.limits.settings)),
+  'POST /limits': changeLimits,
   'GET /faults': ({ faults }) => done({ faults: faults.all() }),
   'POST /faults': ({ faults }, input) => {
     const read = parseFaults(input)
@@ -71,6 +75,13 @@ function expireTokens({ world }: Listening, { tokens }: Input): Reply {
   world.state.tokens.expire(tokens, world.now())
   world.state.save()
   return done({})
+}
+
+function changeLimits({ world: { limits } }: Listening, input: Input): Reply {
+  const changes = parseLimits(input)
+  if (typeof changes === 'string') return bad(changes)
+  limits.settings = { ...limits.settings, ...changes }
+  return done(describeLimits(limits.settings))
 }
 
 function registerApplication({ world }: Listening, input: Input): Reply {

@@ -64,6 +64,11 @@ export class Tokens {
     return { pair, isFirstUse: true }
   }
 
+  /** Whose access token this is or was: a dead one is known for a while. */
+  ownerOf(accessToken: string): Owner | null {
+    return this.#byAccess.get(accessToken) ?? null
+  }
+
   /** Forgets every pair of one person at one application. */
   revoke(clientId: string, userId: number): void {
     for (const pair of this.all()) {
