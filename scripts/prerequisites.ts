@@ -1,6 +1,7 @@
 /**
- * What the tests need from the system, one row each. A new prerequisite is one row; the tests that
- * use it import its probe from here, so that they find the same thing that `npm test` looked for.
+ * What the tests and the bench need from the system, one row each. A new prerequisite is one row;
+ * the tests that use it import its probe from here, so that they find the same thing that
+ * `npm test` looked for.
  */
 import { accessSync, constants, readdirSync, realpathSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
@@ -12,6 +13,8 @@ export type Prerequisite = {
   /** Where it is, or undefined when it is missing. */
   readonly probe: () => string | undefined
 }
+
+const bench = 'the bench'
 
 export const prerequisites: readonly Prerequisite[] = [
   {
@@ -38,10 +41,32 @@ export const prerequisites: readonly Prerequisite[] = [
     debianPackage: 'jq',
     probe: () => findOnPath('jq'),
   },
+  {
+    name: 'nginx',
+    usedFor: bench,
+    debianPackage: 'nginx-light',
+    probe: nginxPath,
+  },
+  {
+    name: 'taskset',
+    usedFor: bench,
+    debianPackage: 'util-linux',
+    probe: () => findOnPath('taskset'),
+  },
 ]
 
-export function missingPrerequisites(): readonly Prerequisite[] {
-  return prerequisites.filter(({ probe }) => probe() === undefined)
+/** Of the tests, or of the bench, which has needs of its own that no test shares. */
+export function missingPrerequisites(
+  of: 'the tests' | typeof bench = 'the tests',
+): readonly Prerequisite[] {
+  return prerequisites.filter(
+    ({ usedFor, probe }) => (usedFor === bench) === (of === bench) && probe() === undefined,
+  )
+}
+
+/** Debian keeps it where only administrators look. */
+export function nginxPath(): string | undefined {
+  return findOnPath('nginx') ?? ['/usr/sbin/nginx'].find(isExecutable)
 }
 
 /** The folder with initdb, pg_ctl and postgres; the newest one where Debian has several. */
