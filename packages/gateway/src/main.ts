@@ -4,6 +4,7 @@ import { homedir, hostname } from 'node:os'
 import pino from 'pino'
 import { openApp } from './app.ts'
 import { runCli } from './cli/run.ts'
+import { createReservoir } from './reservoir.ts'
 
 /** Where the outside world is read, once: environment, arguments, clock, randomness, signals. */
 
@@ -22,7 +23,7 @@ process.stdout.on('error', (error: Error & { code?: string }) => {
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
 
-const random = (size: number) => randomBytes(size)
+const random = createReservoir((size) => randomBytes(size))
 const { version: gatewayVersion } = JSON.parse(
   readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
 ) as { version: string }

@@ -76,9 +76,17 @@ export function canonicalJson(value: Json): string {
 
 /** `base64url(SHA-256(salt ‖ 0x00 ‖ field name ‖ 0x00 ‖ UTF-8 value))`, without padding. */
 export function commitment(salt: Uint8Array, field: string, value: string): string {
-  const message = Buffer.concat([salt, Buffer.from(`\0${field}\0${value}`, 'utf8')])
-  return hash('sha256', message, 'base64url')
+  const text = `\0${field}\0${value}`
+  // A UTF-16 unit is at most three bytes of UTF-8: what surely fits is written into one place.
+  if (text.length > (scratch.length - saltBytes) / 3) {
+    return hash('sha256', Buffer.concat([salt, Buffer.from(text, 'utf8')]), 'base64url')
+  }
+  scratch.set(salt)
+  const size = salt.length + scratch.write(text, salt.length)
+  return hash('sha256', scratch.subarray(0, size), 'base64url')
 }
+
+const scratch = Buffer.alloc(4096)
 
 /** `SHA-256(0x00 ‖ canonical JSON)`, base64url: the leaf of RFC 6962, section 2.1. */
 export function leafHash(body: string): string {
@@ -90,36 +98,20 @@ export function leafHash(body: string): string {
  * field with a value, taken from `nextSalt`.
  */
 export function draftRecord(fields: RecordFields, stamp: Stamp, nextSalt: () => Uint8Array): Draft {
-  const disclosed: Record<string, Json> = {}
-  const members: Record<string, string> = {
-    boot: JSON.stringify(stamp.boot),
-    gateway_version: JSON.stringify(stamp.gatewayVersion),
-    node: JSON.stringify(stamp.node),
-    time: JSON.stringify(new Date(stamp.timeMs).toISOString()),
-    workspace: JSON.stringify(workspace),
+  const disclosed: string[] = []
+  const member = (slot: Slot): string => {
+    const value = slot.stamped === null ? (fields[slot.name] as Json) : slot.stamped(stamp)
+    if (!slot.isPrivate || value === null) return slot.label + canonicalJson(value)
+    if (typeof value !== 'string') throw new TypeError(`private field ${slot.name} is no string`)
+    const salt = nextSalt()
+    disclosed.push(`${slot.label}{"value":${JSON.stringify(value)},"salt":"${base64url(salt)}"}`)
+    return `${slot.label}{"sha256":"${commitment(salt, slot.name, value)}"}`
   }
-  for (const [field, value] of Object.entries(fields)) {
-    if (field === 'closes') continue
-    if (privateFields.has(field) && value !== null) {
-      if (typeof value !== 'string') throw new TypeError(`private field ${field} is no string`)
-      const salt = nextSalt()
-      members[field] = `{"sha256":"${commitment(salt, field, value)}"}`
-      disclosed[field] = { value, salt: Buffer.from(salt).toString('base64url') }
-    } else {
-      members[field] = canonicalJson(value)
-    }
-  }
-  const names = Object.keys(members).sort()
-  const join = (some: readonly string[]) =>
-    some.map((name) => `"${name}":${members[name]}`).join(',')
-  const before = join(names.filter((name) => name < 'n'))
-  const after = join(names.filter((name) => name > 'n'))
-  const text = (value: Json | undefined) => (typeof value === 'string' ? value : null)
-  const number = (value: Json | undefined) => (typeof value === 'number' ? value : null)
+  const { before, after } = shapeOf(fields)
   return {
-    head: `{${before},"n":`,
-    tail: `,${after}}`,
-    disclosed: Object.keys(disclosed).length === 0 ? null : JSON.stringify(disclosed),
+    head: `{${before.map(member).join(',')},"n":`,
+    tail: `,${after.map(member).join(',')}}`,
+    disclosed: disclosed.length === 0 ? null : `{${disclosed.join(',')}}`,
     kind: fields.kind,
     timeMs: stamp.timeMs,
     requestId: text(fields.request_id),
@@ -129,6 +121,53 @@ export function draftRecord(fields: RecordFields, stamp: Stamp, nextSalt: () => 
     closes: number(fields.closes),
   }
 }
+
+/** A member of a record: its label as JSON, and where its value comes from. */
+type Slot = {
+  readonly name: string
+  readonly label: string
+  readonly isPrivate: boolean
+  readonly stamped: ((stamp: Stamp) => string) | null
+}
+
+/** The members on either side of `n`, each side in canonical order. */
+type Shape = { readonly before: readonly Slot[]; readonly after: readonly Slot[] }
+
+const stamped: ReadonlyMap<string, (stamp: Stamp) => string> = new Map([
+  ['boot', ({ boot }: Stamp) => boot],
+  ['gateway_version', ({ gatewayVersion }: Stamp) => gatewayVersion],
+  ['node', ({ node }: Stamp) => node],
+  ['time', ({ timeMs }: Stamp) => new Date(timeMs).toISOString()],
+  ['workspace', () => workspace],
+])
+
+/** Records come in a few shapes: sorting the names of each anew would be the most of a draft. */
+const shapes = new Map<string, Shape>()
+
+function shapeOf(fields: RecordFields): Shape {
+  const key = Object.keys(fields).join()
+  let shape = shapes.get(key)
+  if (!shape) {
+    const names = new Set([...Object.keys(fields), ...stamped.keys()])
+    names.delete('closes')
+    const slots = [...names].sort().map(slotOf)
+    const isBefore = ({ name }: Slot) => name < 'n'
+    shape = { before: slots.filter(isBefore), after: slots.filter((slot) => !isBefore(slot)) }
+    // Names come from our own code; should they ever not, they must not pile up for ever.
+    if (shapes.size < 200) shapes.set(key, shape)
+  }
+  return shape
+}
+
+const slotOf = (name: string): Slot => ({
+  ...{ name, label: `${JSON.stringify(name)}:`, isPrivate: privateFields.has(name) },
+  stamped: stamped.get(name) ?? null,
+})
+
+const text = (value: Json | undefined) => (typeof value === 'string' ? value : null)
+const number = (value: Json | undefined) => (typeof value === 'number' ? value : null)
+const base64url = (bytes: Uint8Array) =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64url')
 
 /** The canonical JSON of a draft that was given its number: what is hashed and stored. */
 export const recordBody = (draft: Draft, n: number): string => `${draft.head}${n}${draft.tail}`

@@ -53,7 +53,7 @@ export async function openStore(place: Place, context: StoreContext): Promise<St
     .where('workspace_id', '=', workspace)
     .executeTakeFirstOrThrow()
   const writer = createWriter(database.commit, Number(epoch))
-  const nextSalt = createSalts(random)
+  const nextSalt = () => random(saltBytes)
   return {
     node,
     boot,
@@ -81,20 +81,6 @@ async function migrate(db: Store['db']): Promise<void> {
     .values({ workspace_id: workspace, epoch: 0 })
     .onConflict((conflict) => conflict.doNothing())
     .execute()
-}
-
-/** Salts out of a block: asking the system for 16 bytes eight times a call would show. */
-function createSalts(random: Random): () => Uint8Array {
-  let block = random(256 * saltBytes)
-  let used = 0
-  return () => {
-    if (used === block.length) {
-      block = random(256 * saltBytes)
-      used = 0
-    }
-    used += saltBytes
-    return block.subarray(used - saltBytes, used)
-  }
 }
 
 function unreachable(place: Place, cause: unknown): Malfunction {

@@ -25,7 +25,8 @@ const groupSize = 512
 
 /**
  * Group commit: one transaction is under way at a time, and what arrives meanwhile makes up the
- * next one. A lone write starts at once; nothing waits on a timer.
+ * next one. A group closes when the turn of the event loop does, so that calls that were read
+ * together are committed together; nothing waits on a timer.
  */
 export function createWriter(commit: CommitGroup, firstEpoch: number): Writer {
   let waiting: Waiting[] = []
@@ -43,6 +44,7 @@ export function createWriter(commit: CommitGroup, firstEpoch: number): Writer {
 
   const run = async () => {
     while (waiting.length > 0) {
+      await turn()
       const group = waiting.slice(0, groupSize)
       waiting = waiting.slice(groupSize)
       try {
@@ -68,6 +70,8 @@ export function createWriter(commit: CommitGroup, firstEpoch: number): Writer {
     },
   }
 }
+
+const turn = () => new Promise((resolve) => void setImmediate(resolve))
 
 const plain = (write: Write): PlainWrite => ({
   ...write,
