@@ -3,6 +3,13 @@ import { type Scope, scopes } from '../words.ts'
 import { captureNames } from './path-tree.ts'
 import { mistake, word } from './vocabulary.ts'
 
+/**
+ * Escapes that some servers decode before they take a path apart. Never among them: escaped dots,
+ * backslashes, semicolons, controls and `%25`, behind which a second escape could hide.
+ */
+export const escapes = ['%23', '%2F', '%3A', '%3F'] as const
+export type Escape = (typeof escapes)[number]
+
 /** The paths of a provider, the calls that can be made on them, and the level that each needs. */
 
 const valueFile = z
@@ -57,8 +64,15 @@ export const endpointFile = z
     name: word.sentence.describe('What a person would call it, such as `Get activity data`.'),
     path: word.path.describe(
       'The path below `/p/<provider>`. `{name}` captures one segment, `{name}:verb` one with that ' +
-        'suffix, and `**` at the end stands for everything below.',
+        'suffix, `**` at the end stands for everything below, and `{+name}` captures that.',
     ),
+    escapes: z
+      .record(z.string(), z.array(z.enum(escapes)).min(1))
+      .default({})
+      .describe(
+        'By capture: escapes that may stand in it besides the common ones, where the provider ' +
+          'reads them as a part of that very capture.',
+      ),
     aliases: z.array(word.path).default([]).describe('Other paths that mean the same endpoint.'),
     upstream: word.path
       .optional()
@@ -108,9 +122,18 @@ export type Endpoint = {
   readonly upstream: string | null
   readonly origin: string
   readonly defaultAction: string | null
+  /** What may stand escaped in each segment of a path; null where no capture was opted in. */
+  readonly escapes: SegmentEscapes | null
   /** By action. */
   readonly defaults: ReadonlyMap<string, readonly DefaultGroup[]>
   readonly rules: readonly Rule[]
+}
+
+export type SegmentEscapes = {
+  /** By segment, the one behind the first slash first. */
+  readonly bySegment: readonly ReadonlySet<Escape>[]
+  /** Of every segment behind those. */
+  readonly below: ReadonlySet<Escape>
 }
 
 export type EndpointContext = {
@@ -137,8 +160,29 @@ export function compileEndpoint(file: EndpointFile, context: EndpointContext): E
   const defaults = new Map(file.rules.map((rule) => [rule.action ?? '', groupsOf(rule)]))
   const origin = context.originOf(file.host, `${where}, host`)
   const { name, path, aliases, upstream = null } = file
-  return { name, path, aliases, upstream, origin, defaultAction, defaults, rules }
+  return {
+    ...{ name, path, aliases, upstream, origin, defaultAction, defaults, rules },
+    escapes: compileEscapes(file),
+  }
 }
+
+function compileEscapes({ path, escapes: byCapture }: EndpointFile): SegmentEscapes | null {
+  const opted = Object.keys(byCapture)
+  if (opted.length === 0) return null
+  const segments = path.split('/').slice(1)
+  const stray = opted.find((name) => !segments.some((segment) => isCapture(segment, name)))
+  if (stray) mistake(`endpoint ${path}`, `no whole segment captures ${stray}, named in escapes`)
+  const allowed = (segment: string): ReadonlySet<Escape> =>
+    new Set(Object.entries(byCapture).find(([name]) => isCapture(segment, name))?.[1])
+  const last = segments.at(-1) ?? ''
+  return {
+    bySegment: segments.map(allowed),
+    below: last.startsWith('{+') ? allowed(last) : new Set(),
+  }
+}
+
+const isCapture = (segment: string, name: string): boolean =>
+  segment === `{${name}}` || segment === `{+${name}}`
 
 function compileRule(file: RuleFile, endpoint: EndpointFile, context: EndpointContext): Rule {
   const where = `rule ${file.id}`

@@ -3,9 +3,10 @@ import { mistake } from './vocabulary.ts'
 /**
  * Path templates, compiled once into a tree of segments. `{name}` captures one non-empty segment
  * without a `:`, `{name}:verb` one with exactly that suffix (so that a capture never swallows a
- * verb that no rule knows), and `**` at the end everything below. A literal wins over a capture,
- * and a capture over `**`, segment by segment from the left. A look-up visits each node at most
- * once and compiles nothing: its cost does not grow with the number of templates beside the path.
+ * verb that no rule knows), `**` at the end everything below, and `{+name}` the same by a name (RFC
+ * 6570, section 3.2.3). A literal wins over a capture, and a capture over everything below, segment
+ * by segment from the left. A look-up visits each node at most once and compiles nothing: its cost
+ * does not grow with the number of templates beside the path.
  */
 export class PathTree<T extends object> {
   readonly #root: Node<T> = emptyNode()
@@ -13,15 +14,15 @@ export class PathTree<T extends object> {
   /** The value at `template`, made by `make` when the template is new. */
   at(template: string, make: () => T): T {
     const segments = template.split('/').slice(1)
-    const last = segments.at(-1)
-    if (last !== '**') {
+    const tail = isTail.exec(segments.at(-1) ?? '')
+    if (!tail) {
       const node = this.#grow(segments, template)
       node.value ??= make()
       return node.value
     }
     const node = this.#grow(segments.slice(0, -1), template)
-    node.below ??= make()
-    return node.below
+    node.below ??= { value: make(), isCaptured: tail[1] !== undefined }
+    return node.below.value
   }
 
   /** The value whose template fits, with the captured segments as they stand in the path. */
@@ -40,7 +41,10 @@ export type PathMatch<T> = { readonly value: T; readonly captures: readonly stri
 
 /** The names that a template captures, in the order of its segments. */
 export const captureNames = (template: string): string[] =>
-  [...template.matchAll(/\{([a-z0-9_]+)\}/g)].map(([, name = '']) => name)
+  [...template.matchAll(/\{\+?([a-z0-9_]+)\}/g)].map(([, name = '']) => name)
+
+/** `**`, or `{+name}`: everything below. */
+const isTail = /^(?:\*\*|\{\+([a-z0-9_]+)\})$/
 
 type Node<T> = {
   readonly literals: Map<string, Node<T>>
@@ -49,8 +53,8 @@ type Node<T> = {
   capture: Node<T> | null
   /** What ends here. */
   value: T | null
-  /** What `**` stands for. */
-  below: T | null
+  /** What everything below stands for. */
+  below: { readonly value: T; readonly isCaptured: boolean } | null
 }
 
 const emptyNode = <T>(): Node<T> => ({
@@ -70,7 +74,8 @@ function branch<T>(node: Node<T>, segment: string, template: string): Node<T> {
     node.capture ??= emptyNode()
     return node.capture
   }
-  if (/[{}]/.test(segment)) mistake(`path ${template}`, 'a capture is a whole segment: {name}')
+  if (/[{}]/.test(segment))
+    mistake(`path ${template}`, 'a capture is a whole segment: {name}, or {+name} at the end')
   if (segment === '**') mistake(`path ${template}`, '** stands only at the end')
   return child(node.literals, segment)
 }
@@ -102,5 +107,7 @@ function descend<T>(
     if (value) return value
     captures.pop()
   }
-  return segments.at(-1) === '' ? null : node.below
+  if (!node.below || segments.at(-1) === '') return null
+  if (node.below.isCaptured) captures.push(segments.slice(depth).join('/'))
+  return node.below.value
 }

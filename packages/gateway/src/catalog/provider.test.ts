@@ -138,7 +138,9 @@ test('a sandbox is every host, and no part of the digest', async () => {
   assert.equal(real.sandbox, null)
   assert.deepEqual([...sandboxed.hosts.values()], Array(2).fill('http://127.0.0.1:9000'))
   assert.deepEqual(sandboxed.credentialHosts, ['http://127.0.0.1:9000'])
-  assert.equal(sandboxed.auth.token.url, 'http://127.0.0.1:9000/v2/oauth2')
+  const { auth } = sandboxed
+  assert.ok(auth.scheme === 'oauth2')
+  assert.equal(auth.token.url, 'http://127.0.0.1:9000/v2/oauth2')
   assert.equal(sandboxed.digest, real.digest)
   assert.throws(
     () => compileProvider(withings, { sandbox: 'http://127.0.0.1:9000/x' }),

@@ -82,6 +82,18 @@ export const providerFile = z
       .array(word.header)
       .default([])
       .describe('Request headers that may pass besides the common ones.'),
+    default_headers: z
+      .record(word.header, word.headerValue)
+      .default({})
+      .describe('Request headers that are sent when the agent sends none of that name.'),
+    link_path: z
+      .enum(['given', 'called'])
+      .default('given')
+      .describe(
+        'Which path the pages have that the header Link of an answer names. `given`: the one in ' +
+          'the link. `called`: the one that was called, with the query of the link, for providers ' +
+          'that name their pages by another path.',
+      ),
     endpoints: z.array(endpointFile).min(1).describe('The paths that have rules.'),
     envelope: envelopeFile.optional(),
     limits: limitsFile.prefault({}),
@@ -144,6 +156,9 @@ export type Provider = {
   readonly encoding: Encoding
   readonly parameters: Parameters
   readonly requestHeaders: ReadonlySet<string>
+  /** Sent when the agent sends none of that name. */
+  readonly defaultHeaders: readonly (readonly [name: string, value: string])[]
+  readonly linkPath: 'given' | 'called'
   /** The methods that may be tried at all. */
   readonly methods: ReadonlySet<string>
   readonly endpoints: readonly Endpoint[]
@@ -184,14 +199,19 @@ export function compileProvider(
   const endpoints = file.endpoints.map((endpoint) => compileEndpoint(endpoint, context))
   const rules = endpoints.flatMap((endpoint) => endpoint.rules)
   const closed = file.closed.map((prefix) => prefix.toLowerCase())
-  checkClosed(file, endpoints, closed)
-  const auth = compileAuth(file.auth, originOf)
+  checkClosed(endpoints, closed)
+  const mustBeClosed = (host: string, path: string) => {
+    if (file.hosts[host] !== file.hosts.api || isBelow(path, closed)) return
+    mistake('closed', `must cover the token endpoint ${path}`)
+  }
+  const auth = compileAuth(file.auth, { originOf, mustBeClosed })
 
   return {
     ...{ name: file.name, title: file.title, summary: file.summary, docs: file.docs },
     ...{ checked: file.checked, sources: file.sources, digest: digestOf(file) },
     ...{ sandbox, hosts, origin, credentialHosts: credentialHosts(origin, endpoints, auth) },
     ...{ auth, encoding, parameters, requestHeaders: new Set(file.request_headers) },
+    ...{ defaultHeaders: Object.entries(file.default_headers), linkPath: file.link_path },
     methods: new Set([...commonMethods, ...rules.flatMap((rule) => rule.methods)]),
     ...{ endpoints, rules, envelope: file.envelope ?? null, limits: compileLimits(file) },
     ...{ closed, unknownPaths: file.unknown_paths },
@@ -201,7 +221,7 @@ export function compileProvider(
 }
 
 const credentialHosts = (origin: string, endpoints: readonly Endpoint[], auth: Auth): string[] => [
-  ...new Set([origin, ...endpoints.map((each) => each.origin), new URL(auth.token.url).origin]),
+  ...new Set([origin, ...endpoints.map((each) => each.origin), ...auth.origins]),
 ]
 
 function compileParameters({ parameters, encoding }: ProviderFile): Parameters {
@@ -222,17 +242,12 @@ const compileLimits = ({ limits }: ProviderFile): Limits => ({
   idleSeconds: limits.idle_seconds,
 })
 
-function checkClosed(
-  { auth, hosts }: ProviderFile,
-  endpoints: readonly Endpoint[],
-  closed: readonly string[],
-): void {
-  const isClosed = (path: string) => closed.some((prefix) => path.toLowerCase().startsWith(prefix))
-  if (hosts[auth.token.host] === hosts.api && !isClosed(auth.token.path)) {
-    mistake('closed', `must cover the token endpoint ${auth.token.path}`)
-  }
+const isBelow = (path: string, closed: readonly string[]): boolean =>
+  closed.some((prefix) => path.toLowerCase().startsWith(prefix))
+
+function checkClosed(endpoints: readonly Endpoint[], closed: readonly string[]): void {
   for (const { path, aliases, upstream } of endpoints) {
-    const open = [path, ...aliases, upstream ?? path].find(isClosed)
+    const open = [path, ...aliases, upstream ?? path].find((each) => isBelow(each, closed))
     if (open !== undefined) mistake(`endpoint ${path}`, `${open} lies below a closed path`)
   }
 }

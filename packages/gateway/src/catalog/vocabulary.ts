@@ -18,6 +18,7 @@ export const word = {
   /** RFC 6901 without escapes; empty for the whole document. */
   pointer: z.string().regex(/^(\/[^/~]+)*$/),
   header: z.string().regex(passableHeader),
+  headerValue: z.string().regex(/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/),
   positive: z.int().positive(),
 }
 
