@@ -52,6 +52,8 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'proxy/form',
     'proxy/json',
     'proxy/percent',
+    'proxy/escapes',
+    'proxy/links',
   ],
   store: ['store'],
   deeds: [

@@ -1,4 +1,4 @@
-import type { Inject } from '../catalog/auth.ts'
+import type { Inject } from '../catalog/auth/inject.ts'
 import type { Provider } from '../catalog/provider.ts'
 import { Malfunction } from '../errors.ts'
 import type { Secret } from '../secret.ts'
@@ -29,17 +29,29 @@ export function inject(
   provider: Provider,
 ): AuthorizedRequest {
   const { composed, requestId, attemptNo } = audited
-  const { hosts, secrets } = credential.reveal()
-  if (!hosts.includes(composed.origin)) {
-    throw new Malfunction('internal_error', `the credential may not be sent to ${composed.origin}`)
-  }
-  const { scheme, secret } = provider.auth.inject
-  const slots = schemes[scheme](own(secrets, secret))
+  const slots = slotsOf(provider, credential, composed.origin)
   const taken = slots.find(([slot]) => composed.headers.some(([name]) => name === slot))
   if (taken) throw new Malfunction('internal_error', `the ${taken[0]} header is already there`)
   const headers: AuthorizedRequest['headers'] = [...composed.headers, ...slots]
   const { query } = composed
   return { composed, query, headers, requestId, attemptNo } as AuthorizedRequest
+}
+
+/**
+ * The headers that carry a credential to `origin`; throws a Malfunction, without the secret in it,
+ * when that was not sealed with the credential.
+ */
+export function slotsOf(
+  provider: Provider,
+  credential: Secret<Credential>,
+  origin: string,
+): ReturnType<Scheme> {
+  const { hosts, secrets } = credential.reveal()
+  if (!hosts.includes(origin)) {
+    throw new Malfunction('internal_error', `the credential may not be sent to ${origin}`)
+  }
+  const { scheme, secret } = provider.auth.inject
+  return schemes[scheme](own(secrets, secret))
 }
 
 function own(secrets: Readonly<Record<string, string>>, name: string): string {

@@ -1,6 +1,7 @@
 import type { Provider } from '../catalog/provider.ts'
 import { looseName } from '../catalog/vocabulary.ts'
 import type { Refusal } from '../errors.ts'
+import { type Place, rewrites } from './links.ts'
 import { isMethodOverride, refuseOverride } from './parameters.ts'
 
 /**
@@ -26,7 +27,8 @@ const passingWithBody = new Set(['content-encoding', 'content-language', 'conten
 
 /**
  * The headers that go to the provider: lower-case names, in the agent's order. A provider with an
- * envelope is asked for an answer that we can read (`accept-encoding: identity`).
+ * envelope is asked for an answer that we can read (`accept-encoding: identity`). The provider
+ * file's defaults stand in for what the agent did not send.
  */
 export function requestHeaders(
   rawHeaders: readonly string[],
@@ -40,6 +42,9 @@ export function requestHeaders(
     headers.push([name, rawHeaders[i + 1] as string])
   }
   if (provider.envelope) headers.push(['accept-encoding', 'identity'])
+  for (const [name, value] of provider.defaultHeaders) {
+    if (!headers.some(([sent]) => sent === name)) headers.push([name, value])
+  }
   return headers
 }
 
@@ -62,8 +67,11 @@ const droppedResponse = new Set([
   ...['x-subject-token', 'x-xsrf-token'],
 ])
 
-/** The headers of the provider's answer that reach the agent: a flat list, as it came. */
-export function responseHeaders(rawHeaders: readonly string[]): string[] {
+/**
+ * The headers of the provider's answer that reach the agent: a flat list, as it came, but for URLs,
+ * which lead through the gateway.
+ */
+export function responseHeaders(rawHeaders: readonly string[], place: Place): string[] {
   const nominated = nominatedBy(rawHeaders)
   const headers: string[] = []
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
@@ -71,7 +79,10 @@ export function responseHeaders(rawHeaders: readonly string[]): string[] {
     const lower = name.toLowerCase()
     if (droppedResponse.has(lower) || lower.startsWith('okoro-')) continue
     if (nominated?.has(lower) && lower !== 'content-length') continue
-    headers.push(name, rawHeaders[i + 1] as string)
+    const value = rawHeaders[i + 1] as string
+    const rewrite = rewrites.get(lower)
+    const led = rewrite ? rewrite(value, place) : value
+    if (led !== null) headers.push(name, led)
   }
   return headers
 }

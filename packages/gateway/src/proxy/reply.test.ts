@@ -37,7 +37,8 @@ async function returned(provider: RequestListener, settle: (gate: Promise<void>)
       ...{ firstByteMs: 5_000, idleMs: 5_000, signal: new AbortController().signal },
     })
     if (isFailure(answer)) throw new Error(answer.error)
-    await reply(await peek(answer, null), response, async (how) => {
+    const peeked = { ...(await peek(answer, null)), headers: answer.rawHeaders }
+    await reply(peeked, response, async (how) => {
       settling.resolve(how)
       await settle(gate.promise)
     })

@@ -2,7 +2,6 @@ import type { ServerResponse } from 'node:http'
 import type { Envelope } from '../catalog/provider.ts'
 import { EnvelopeStatus } from './envelope.ts'
 import type { Answer, Failure, ForwardError } from './forward.ts'
-import { responseHeaders } from './headers.ts'
 
 /** Bytes that are held while the provider's own status is still unknown. */
 const peekBytes = 65_536
@@ -79,6 +78,9 @@ function isPlainJson({ rawHeaders }: Answer): boolean {
   return true
 }
 
+/** A peeked answer with the headers that the agent gets: a flat list. */
+export type Returnable = Peeked & { readonly headers: readonly string[] }
+
 export type Returned = {
   readonly bytesOut: number
   readonly error: null | 'client_gone' | ForwardError
@@ -91,12 +93,11 @@ export type Returned = {
  * cut. Resolves when the message is over, one way or the other.
  */
 export function reply(
-  peeked: Peeked,
+  peeked: Returnable,
   response: ServerResponse,
   settle: (returned: Returned) => Promise<void>,
 ): Promise<void> {
-  const { answer } = peeked
-  const headers = responseHeaders(answer.rawHeaders)
+  const { answer, headers } = peeked
   const isEventStream = isEndless(headers)
   return new Promise((resolve) => {
     let held: Buffer | null = null

@@ -1,6 +1,8 @@
+import type { Endpoint } from '../catalog/endpoint.ts'
 import type { Provider } from '../catalog/provider.ts'
 import { type Refusal, refuse } from '../errors.ts'
 import type { Target } from '../words.ts'
+import { findUnopened, otherReadings } from './escapes.ts'
 import { charSet, type Fault, findFault, type PercentRules } from './percent.ts'
 
 const isUnreserved = (char: string): boolean => /[A-Za-z0-9._~-]/.test(char)
@@ -48,12 +50,33 @@ export function resolveTarget(
 function findPathFault(path: string, provider: Provider): string | null {
   if (path[0] !== '/') return 'The target must be a path that begins with "/".'
   const fault = findFault(path, pathRules)
-  if (fault) return describe(fault, path, 'path')
+  if (fault === null) return findSegmentFault(path, provider)
+  const endpoint = provider.endpointsByPath.match(path)?.value
+  if (fault.what !== 'escaped' || !endpoint?.escapes) return describe(fault, path, 'path')
+  const unopened = findUnopened(path, endpoint.escapes, pathRules)
+  if (unopened) return describe(unopened, path, 'path')
+  return findSegmentFault(path, provider) ?? findOtherFault(path, endpoint, provider)
+}
+
+function findSegmentFault(path: string, provider: Provider): string | null {
   if (path.includes('//')) return 'The path contains "//". Send each segment once.'
   if (hasDotSegment(path)) return 'The path contains "." or ".." as a segment. Send it resolved.'
   const isTrailing = path.length > 1 && path.endsWith('/')
   if (isTrailing && provider.endpointsByPath.match(path) === null) {
     return 'The path ends with "/". Send it without.'
+  }
+  return null
+}
+
+/** Whoever decodes the opened escapes first must come to the same endpoint, or to none. */
+function findOtherFault(path: string, endpoint: Endpoint, provider: Provider): string | null {
+  for (const reading of otherReadings(path, endpoint)) {
+    const fault = findSegmentFault(reading, provider)
+    if (fault !== null) return `Once decoded: ${fault}`
+    const other = provider.endpointsByPath.match(reading)?.value ?? endpoint
+    if (other !== endpoint || closedPrefixOf(reading, provider) !== undefined) {
+      return `The path leads to "${endpoint.name}", and once decoded to another place.`
+    }
   }
   return null
 }
@@ -87,8 +110,7 @@ function describe({ at, what }: Fault, text: string, part: 'path' | 'query'): st
 }
 
 function refuseClosed(path: string, provider: Provider): Refusal | null {
-  const lower = path.toLowerCase()
-  const closed = provider.closed.find((prefix) => lower.startsWith(prefix))
+  const closed = closedPrefixOf(path, provider)
   if (closed !== undefined) {
     const message = `${closed} is closed at every level: the gateway keeps ${provider.title}'s credentials itself. Call the other paths; the token is added for you.`
     return refuse('forbidden_target', message, { docs: provider.docs })
@@ -96,6 +118,11 @@ function refuseClosed(path: string, provider: Provider): Refusal | null {
   if (provider.unknownPaths === 'needs_all' || provider.endpointsByPath.match(path)) return null
   const message = `${path} is no path that ${provider.title} has rules for, and such paths are refused here.`
   return refuse('forbidden_target', message, { docs: provider.docs })
+}
+
+function closedPrefixOf(path: string, { closed }: Provider): string | undefined {
+  const lower = path.toLowerCase()
+  return closed.find((prefix) => lower.startsWith(prefix))
 }
 
 function refuseMethod(method: string, provider: Provider): Refusal | null {
