@@ -1,4 +1,4 @@
-import type { RedirectUriRule } from '../catalog/auth.ts'
+import type { RedirectUriRule } from '../catalog/auth/oauth2.ts'
 import type { Provider } from '../catalog/provider.ts'
 import { type Refusal, refuse } from '../errors.ts'
 import type { Secret } from '../secret.ts'
@@ -44,6 +44,7 @@ export async function addApplication(
   const { store, publicUrl, clock, random } = context
   const provider = context.catalog.providers.get(name)
   if (!provider) return refuse('unknown_provider', `There is no provider ${name}.`)
+  if (provider.auth.scheme !== 'oauth2') return needsNoApplication(provider)
   const uri = redirectUri ?? redirectUriOf(publicUrl, name)
   if (!isRedirectUri(uri)) return refuse('invalid_request', `redirect_uri: ${uri} is no web URL.`)
   if (clientId === '' || secret.reveal() === '') {
@@ -115,7 +116,7 @@ export async function openApplication(
 
 /** What the provider makes of this redirect URI when it breaks its rules; null when it keeps them. */
 export function restrictionOf({ auth }: Provider, redirectUri: string): string | null {
-  const rule = auth.redirectUri
+  const rule = auth.scheme === 'oauth2' ? auth.redirectUri : null
   return rule !== null && breaksRule(rule, redirectUri) ? rule.otherwise : null
 }
 
@@ -137,6 +138,9 @@ const isRedirectUri = (uri: string): boolean => {
 }
 
 const placeOf = (row: string) => ({ table: 'application', row, column: 'sealed_secret' })
+
+const needsNoApplication = ({ name, title }: Provider): Refusal =>
+  refuse('invalid_request', `${title} needs no application: okoro connections add ${name}`)
 
 const noApplication = (id: string): Refusal => refuse('not_found', `There is no application ${id}.`)
 

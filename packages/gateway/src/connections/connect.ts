@@ -1,15 +1,16 @@
+import type { OAuth2 } from '../catalog/auth/oauth2.ts'
 import type { Provider } from '../catalog/provider.ts'
 import { isRefusal, type Refusal, refuse } from '../errors.ts'
 import { Secret } from '../secret.ts'
 import { findApplication, listApplications } from '../store/application.ts'
 import { deleteOldFlows, findFlow, insertFlow, openFlow } from '../store/connect-flow.ts'
-import { findConnection, findConnectionByLabel } from '../store/connection.ts'
-import type { ApplicationRow, ConnectFlowRow, ConnectionRow } from '../store/schema.ts'
+import type { ApplicationRow, ConnectFlowRow } from '../store/schema.ts'
 import { isSandboxed } from './connection.ts'
 import type { ConnectionsContext } from './context.ts'
 import { type ConnectFailure, fail } from './failure.ts'
 import { digest, newHandle, newId } from './handles.ts'
 import { authorizationUrl, newVerifier } from './oauth2.ts'
+import { type ConnectionPlan, type ConnectionRequest, planConnection } from './plan.ts'
 
 /**
  * The way to a connection: `beginFlow` makes a link, `openLink` sends the browser that opens it to
@@ -23,17 +24,9 @@ const stateLifetimeMs = 10 * 60_000
 /** Old flows are kept this long to tell people that their link was used, not unknown. */
 const memoryMs = 7 * 86_400_000
 
-export type FlowRequest = {
-  readonly provider: string
-  /** `default` when absent. */
-  readonly label?: string | undefined
-  readonly owner?: string | null | undefined
+export type FlowRequest = ConnectionRequest & {
   /** The newest application of the provider when absent. */
   readonly applicationId?: string | undefined
-  /** A connection to make anew. Also understood from the label of one that needs it. */
-  readonly connectionId?: string | undefined
-  /** The connection made anew may become one to another account. */
-  readonly confirmAccountChange?: boolean | undefined
 }
 
 export type BegunFlow = {
@@ -166,7 +159,13 @@ export async function openFlowSecrets(
 export const cookieName = (publicUrl: string, state: string): string =>
   `${publicUrl.startsWith('https:') ? '__Secure-' : ''}okoro_connect_${digest(state).slice(0, 16)}`
 
-export type FlowParts = { readonly provider: Provider; readonly application: ApplicationRow }
+/** A provider where people consent on a page of its own. */
+export type ConsentProvider = Provider & { readonly auth: OAuth2 }
+
+const hasConsent = (provider: Provider): provider is ConsentProvider =>
+  provider.auth.scheme === 'oauth2'
+
+export type FlowParts = { readonly provider: ConsentProvider; readonly application: ApplicationRow }
 
 /** Null when the catalogue, the application or the sandbox changed since the flow was begun. */
 export async function partsOf(
@@ -175,7 +174,7 @@ export async function partsOf(
 ): Promise<FlowParts | null> {
   const provider = catalog.providers.get(flow.provider)
   const application = await findApplication(store.db, flow.application_id)
-  if (!provider || !application) return null
+  if (!provider || !hasConsent(provider) || !application) return null
   return isSandboxed(provider) === (application.sandbox === 1) ? { provider, application } : null
 }
 
@@ -192,49 +191,23 @@ export const flowRecord = (
   ...{ connection_label: flow.label, owner: flow.owner },
 })
 
-type Plan = FlowParts & {
-  readonly existing: ConnectionRow | null
-  readonly label: string
-  readonly owner: string | null
-}
-
 async function planFlow(
   context: ConnectionsContext,
   request: FlowRequest,
-): Promise<Plan | Refusal> {
-  const provider = context.catalog.providers.get(request.provider)
-  if (!provider) return refuse('unknown_provider', `There is no provider ${request.provider}.`)
-  const label = request.label ?? 'default'
-  const isLabel = /^(?! |con_)[^\p{C}]{1,64}(?<! )$/u.test(label)
-  if (!isLabel) return refuse('invalid_request', 'label: 1 to 64 printable characters, no id.')
-  const existing = await findExisting(context, request, label)
-  if (isRefusal(existing)) return existing
-  if (existing && (existing.sandbox === 1) !== isSandboxed(provider)) return otherWorld(existing)
+): Promise<(ConnectionPlan & FlowParts) | Refusal> {
+  const plan = await planConnection(context, request)
+  if (isRefusal(plan)) return plan
+  const { provider } = plan
+  if (!hasConsent(provider)) return hasNoConsent(provider)
   const application = await chooseApplication(context, provider, request.applicationId)
-  if (isRefusal(application)) return application
-  const owner = existing ? existing.owner : (request.owner ?? null)
-  return { provider, application, existing, label: existing?.label ?? label, owner }
+  return isRefusal(application) ? application : { ...plan, provider, application }
 }
 
-async function findExisting(
-  { store }: ConnectionsContext,
-  { provider, connectionId }: FlowRequest,
-  label: string,
-): Promise<ConnectionRow | null | Refusal> {
-  if (connectionId !== undefined) {
-    const named = await findConnection(store.db, connectionId)
-    if (named?.provider === provider && named.status !== 'removed') return named
-    return refuse('not_found', `There is no connection ${connectionId} of ${provider}.`)
-  }
-  const labelled = await findConnectionByLabel(store.db, { provider, label })
-  if (!labelled || labelled.status === 'needs_reconnect') return labelled ?? null
-  return refuse(
-    'conflict',
-    `A connection of ${provider} is already called "${label}": choose another label, or name ` +
-      `${labelled.id} to make that one anew.`,
-    { connection_id: labelled.id },
+const hasNoConsent = ({ name, title }: Provider): Refusal =>
+  refuse(
+    'invalid_request',
+    `${title} has no consent page to link to: a credential is pasted. okoro connections add ${name}`,
   )
-}
 
 /** RFC 6749 binds tokens to their client; a sandbox's must never meet the real host. */
 async function chooseApplication(
@@ -254,13 +227,5 @@ async function chooseApplication(
       : `There is no application ${id} for ${which}.`,
   )
 }
-
-const otherWorld = ({ id, sandbox }: ConnectionRow): Refusal =>
-  refuse(
-    'conflict',
-    sandbox === 1
-      ? `Connection ${id} was made with the sandbox and stays there: add a new one.`
-      : `Connection ${id} was made with the real provider, which OKORO_SANDBOX replaces now.`,
-  )
 
 const placeOf = (row: string) => ({ table: 'connect_flow', row, column: 'sealed_verifier' })

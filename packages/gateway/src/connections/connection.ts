@@ -13,6 +13,7 @@ export type Connection = {
   readonly reason: string | null
   readonly generation: number
   readonly account: string | null
+  readonly accountName: string | null
   readonly grantedScopes: readonly string[]
   /** Milliseconds since the Unix epoch, as are those below; null when it does not expire. */
   readonly expiresAt: number | null
@@ -24,7 +25,7 @@ export type Connection = {
 export const connectionOf = (row: ConnectionRow): Connection => ({
   ...{ id: row.id, provider: row.provider, applicationId: row.application_id },
   ...{ label: row.label, owner: row.owner, status: row.status, reason: row.reason },
-  ...{ generation: row.generation, account: row.account },
+  ...{ generation: row.generation, account: row.account, accountName: row.account_name },
   grantedScopes: row.granted_scopes.split(' ').filter((scope) => scope !== ''),
   ...{ expiresAt: row.expires_at, sandbox: row.sandbox === 1 },
   ...{ createdAt: row.created_at, updatedAt: row.updated_at },

@@ -35,16 +35,20 @@ export async function showConnection(
   return row ? connectionOf(row) : noConnection(id)
 }
 
-/** Whether the credential opens and, when it is due, renews. Calls nothing else at the provider. */
+/**
+ * Whether the credential opens, renews when it is due, and works, where the provider file names a
+ * call that tells (`auth.probe`). Calls nothing else at the provider.
+ */
 export async function testConnection(
   context: ConnectionsContext,
-  credentials: Pick<Credentials, 'take'>,
+  credentials: Pick<Credentials, 'take' | 'test'>,
   id: string,
 ): Promise<Connection | Refusal> {
   const known = await showConnection(context, id)
   if (isRefusal(known)) return known
   const taken = await credentials.take(id)
-  return isRefusal(taken) ? taken : await showConnection(context, id)
+  const refusal = isRefusal(taken) ? taken : await credentials.test(id)
+  return refusal ?? (await showConnection(context, id))
 }
 
 /**

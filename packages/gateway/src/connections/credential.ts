@@ -24,16 +24,30 @@ export type NewCredential = {
 type Vault = ConnectionsContext['vault']
 
 /** Seals tokens together with the origins that they may be sent to, for this connection alone. */
-export function sealCredential(
+export const sealCredential = (
   vault: Vault,
   connectionId: string,
   { hosts, tokens, oldRefreshToken, obtainedAt }: NewCredential,
-): Promise<string> {
+): Promise<string> =>
+  sealSecrets(vault, connectionId, {
+    ...{ hosts, secrets: secretsOf(tokens, oldRefreshToken), obtainedAt },
+  })
+
+/** Tokens by the names that provider files use; the old refresh token where they bring no new one. */
+export function secretsOf(tokens: Tokens, oldRefreshToken: Secret<string> | null) {
   const refreshToken = tokens.refreshToken ?? oldRefreshToken
-  const secrets = {
+  return {
     access_token: tokens.accessToken.reveal(),
     ...(refreshToken && { refresh_token: refreshToken.reveal() }),
   }
+}
+
+/** Seals secrets together with the origins that they may be sent to, for this connection alone. */
+export function sealSecrets(
+  vault: Vault,
+  connectionId: string,
+  { hosts, secrets, obtainedAt }: Credential & { readonly obtainedAt: number },
+): Promise<string> {
   const text = JSON.stringify({ hosts, secrets, obtained_at: obtainedAt })
   return vault.seal(placeOf(connectionId), new Secret(text))
 }

@@ -5,6 +5,7 @@ import { findConnection } from '../store/connection.ts'
 import { usable } from './connection.ts'
 import type { ConnectionsContext } from './context.ts'
 import { openCredential } from './credential.ts'
+import { createProber } from './doubt.ts'
 import { createRefresher, type Fresh, type Refresher } from './refresh.ts'
 
 /** From this part of its life on, a credential is renewed in the background. */
@@ -13,7 +14,12 @@ const earlyPart = 0.8
 const marginMs = 60_000
 
 /** An opened credential; `version` tells `renew` which one the provider called expired. */
-export type Taken = { readonly credential: Secret<Credential>; readonly version: number }
+export type Taken = {
+  readonly credential: Secret<Credential>
+  readonly version: number
+  /** Whether `renew` can bring another one. */
+  readonly isRenewable: boolean
+}
 
 export type Credentials = {
   /**
@@ -24,6 +30,13 @@ export type Credentials = {
   take(connectionId: string): Promise<Taken | Refusal>
   /** After the provider said expired: renews it unless it has changed since `usedVersion`. */
   renew(connectionId: string, usedVersion: number): Promise<Taken | Refusal>
+  /**
+   * After the provider refused a credential that cannot be renewed: finds out, in the background,
+   * whether it was the credential or the call, and marks the connection when it was the former.
+   */
+  doubt(connectionId: string, usedVersion: number): void
+  /** Tries the credential at the provider, where its file says how; null when nothing is wrong. */
+  test(connectionId: string): Promise<Refusal | null>
   forget(connectionId: string): void
 }
 
@@ -38,6 +51,7 @@ type Entry = Taken & {
 
 export function createCredentials(context: ConnectionsContext): Credentials {
   const rooms: Rooms = { context, cache: new Map(), refresher: createRefresher(context) }
+  const prober = createProber(context)
   return {
     take: async (id) => {
       const entry = await current(rooms, id)
@@ -47,6 +61,14 @@ export function createCredentials(context: ConnectionsContext): Credentials {
       const entry = await current(rooms, id)
       if (isRefusal(entry) || entry.version > usedVersion) return entry
       return await renewed(rooms, id, usedVersion)
+    },
+    doubt: (id, usedVersion) => {
+      // Not waited for; what fails here is tried again at the next refusal.
+      prober.doubt(id, usedVersion).catch(() => {})
+    },
+    test: async (id) => {
+      const taken = await current(rooms, id)
+      return isRefusal(taken) ? taken : await prober.probe(id)
     },
     forget: (id) => rooms.cache.delete(id),
   }
@@ -69,20 +91,26 @@ async function current(rooms: Rooms, id: string): Promise<Entry | Refusal> {
     rooms.cache.delete(id)
     return found
   }
-  const { row } = found
+  const { row, provider } = found
   const entry =
     cached?.version === row.version
       ? { ...cached, policyEpoch }
-      : entryOf({ kind: 'fresh', row, kept: await openCredential(vault, row) }, policyEpoch)
+      : entryOf(
+          { kind: 'fresh', row, kept: await openCredential(vault, row) },
+          { policyEpoch, isRenewable: provider.auth.isRenewable },
+        )
   rooms.cache.set(id, entry)
   return entry
 }
 
-function entryOf({ row, kept }: Fresh, policyEpoch: number): Entry {
+function entryOf(
+  { row, kept }: Fresh,
+  known: { readonly policyEpoch: number; readonly isRenewable: boolean },
+): Entry {
   const expiresAt = row.expires_at ?? Number.POSITIVE_INFINITY
   const renewable = kept.refreshToken !== null && row.expires_at !== null
   return {
-    ...{ credential: kept.credential, version: row.version, policyEpoch, expiresAt },
+    ...{ credential: kept.credential, version: row.version, ...known, expiresAt },
     renewsAt: renewable ? kept.obtainedAt + (expiresAt - kept.obtainedAt) * earlyPart : expiresAt,
     waitsAt: renewable ? expiresAt - marginMs : expiresAt,
   }
@@ -108,7 +136,7 @@ async function renewed(rooms: Rooms, id: string, usedVersion: number): Promise<T
     if (fresh.retryAfterSeconds === null) rooms.cache.delete(id)
     return fresh
   }
-  const entry = entryOf(fresh, policyEpoch)
+  const entry = entryOf(fresh, { policyEpoch, isRenewable: true })
   rooms.cache.set(id, entry)
   return entry
 }

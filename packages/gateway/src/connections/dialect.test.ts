@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { OAuth2 } from '../catalog/auth.ts'
+import type { OAuth2 } from '../catalog/auth/oauth2.ts'
 import { printable, readTokenAnswer } from './dialect.ts'
 
 /** As RFC 6749 has it, and as Withings has it. */

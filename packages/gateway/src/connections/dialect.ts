@@ -1,4 +1,4 @@
-import type { OAuth2 } from '../catalog/auth.ts'
+import type { OAuth2 } from '../catalog/auth/oauth2.ts'
 
 /**
  * Reads a provider's irregular token answer as RFC 6749 has it, by what the provider file says.
@@ -70,7 +70,7 @@ function conform(members: Members, { answer, json }: Reading): Conform {
   if (Number.isFinite(expiresIn) && expiresIn > 0) body.expires_in = Math.floor(expiresIn)
   const scope = scopeOf(members.scope, answer.scopeSeparator)
   if (scope !== null) body.scope = scope
-  return { kind: 'conform', body, account: accountOf(json, answer.account) }
+  return { kind: 'conform', body, account: accountAt(json, answer.account) }
 }
 
 function scopeOf(scope: unknown, separator: string): string | null {
@@ -82,7 +82,8 @@ function scopeOf(scope: unknown, separator: string): string | null {
     .join(' ')
 }
 
-function accountOf(json: unknown, pointer: string | null): string | null {
+/** An id or a name: a string, or an integer as one. */
+export function accountAt(json: unknown, pointer: string | null): string | null {
   const account = pointer === null ? null : at(json, pointer)
   if (typeof account === 'string' && account !== '') return account
   return typeof account === 'number' ? String(account) : null
@@ -124,7 +125,7 @@ const isListed = (list: readonly number[], value: unknown): boolean =>
   typeof value === 'number' && list.includes(value)
 
 /** RFC 6901 without escapes, which the vocabulary excludes; undefined when nothing is there. */
-function at(json: unknown, pointer: string): unknown {
+export function at(json: unknown, pointer: string): unknown {
   let value = json
   for (const name of pointer.split('/').slice(1)) {
     if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined

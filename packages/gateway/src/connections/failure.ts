@@ -68,6 +68,18 @@ export const connectFailures = {
     what: 'The code could not be traded for access. Nothing was connected.',
     next: 'Wait a moment, then ask for a new link.',
   },
+  credential_refused: {
+    code: 'invalid_request',
+    title: 'The provider does not accept this credential',
+    what: 'It was tried once at the provider and refused. Nothing was connected.',
+    next: 'Check that all of it was pasted, that it has not expired and that nobody took it back; otherwise make a new one.',
+  },
+  credential_untried: {
+    code: 'upstream_unreachable',
+    title: 'The credential could not be tried',
+    what: 'Whether it works is not known, so nothing was connected.',
+    next: 'Wait a moment, then try again.',
+  },
   account_changed: {
     code: 'conflict',
     title: 'This is another account',

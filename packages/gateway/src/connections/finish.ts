@@ -1,31 +1,23 @@
-import type { Draft } from '../audit/record.ts'
 import { isRefusal, type Refusal, refuse } from '../errors.ts'
 import { claimFlow, endFlow, findFlow } from '../store/connect-flow.ts'
-import {
-  changeConnection,
-  findConnection,
-  insertConnection,
-  listWaitingGrants,
-} from '../store/connection.ts'
-import { bindWaitingGrants } from '../store/grant.ts'
-import type { ConnectFlowRow, ConnectionRow } from '../store/schema.ts'
-import type { Statement, WriteResult } from '../store/store.ts'
+import type { ConnectFlowRow } from '../store/schema.ts'
 import { openApplication, restrictionOf } from './applications.ts'
-import { cookieName, type FlowParts, flowRecord, openFlowSecrets, partsOf } from './connect.ts'
-import { type Connection, connectionOf } from './connection.ts'
+import {
+  type ConsentProvider,
+  cookieName,
+  type FlowParts,
+  flowRecord,
+  openFlowSecrets,
+  partsOf,
+} from './connect.ts'
 import type { ConnectionsContext } from './context.ts'
-import { expiryOf, sealCredential } from './credential.ts'
+import { expiryOf, secretsOf } from './credential.ts'
 import { type ConnectFailure, fail } from './failure.ts'
-import { digest, newId } from './handles.ts'
+import { digest } from './handles.ts'
+import { type Connected, keepConnection, type Obtained } from './keep.ts'
 import { readCallback, type Tokens, tradeCode } from './oauth2.ts'
 
 /** What a provider's redirect leads to: a connection, or the reason why there is none. */
-
-export type Connected = {
-  readonly kind: 'connected'
-  readonly connection: Connection
-  readonly isReconnected: boolean
-}
 
 export type BrowserReturn = {
   /** Of the callback's path. */
@@ -120,12 +112,31 @@ async function connect(
 ): Promise<Connected | ConnectFailure> {
   const tokens = await obtainTokens(context, attempt)
   if (isRefusal(tokens)) return tokens
-  // Another node may change a grant or the connection meanwhile: then look again.
-  for (let left = 5; left > 0; left -= 1) {
-    const outcome = await tryKeep(context, attempt, tokens)
-    if (outcome !== 'again') return outcome
+  const { flow, provider, application } = attempt
+  const { may_change_account: mayChangeAccount } = await openFlowSecrets(context, flow)
+  return await keepConnection(context, {
+    place: {
+      ...{ provider, connectionId: flow.connection_id, label: flow.label, owner: flow.owner },
+      ...{ applicationId: application.id, mayChangeAccount },
+    },
+    obtained: obtainedFrom(tokens, provider, context.clock()),
+    aside: {
+      statements: (connectionId) => [
+        endFlow(context.store.db, { id: flow.id, connection_id: connectionId }),
+      ],
+      record: { flow: flow.id },
+    },
+  })
+}
+
+function obtainedFrom(tokens: Tokens, { auth }: ConsentProvider, obtainedAt: number): Obtained {
+  return {
+    ...{ secrets: secretsOf(tokens, null), obtainedAt },
+    ...{ account: tokens.account, accountName: null },
+    // RFC 6749, section 5.1: an answer without a scope grants what was asked for.
+    grantedScopes: tokens.scopes ?? auth.scopes.map((scope) => scope.name).join(' '),
+    expiresAt: expiryOf(tokens, obtainedAt),
   }
-  return fail('connection_gone')
 }
 
 async function obtainTokens(
@@ -154,107 +165,6 @@ async function obtainTokens(
   return answer.hasAnswered
     ? fail('code_refused', `${lives} ${provider.title} said: ${answer.text}.`)
     : fail('provider_unavailable', answer.text)
-}
-
-async function tryKeep(
-  context: ConnectionsContext,
-  attempt: Attempt,
-  tokens: Tokens,
-): Promise<Connected | ConnectFailure | 'again'> {
-  const { store } = context
-  const { flow, provider } = attempt
-  const policyEpoch = store.policyEpoch()
-  const before =
-    flow.connection_id === null ? null : await findConnection(store.db, flow.connection_id)
-  if (before === undefined || before?.status === 'removed') return fail('connection_gone')
-  const isOther = before !== null && before.account !== tokens.account
-  if (isOther && !(await openFlowSecrets(context, flow)).may_change_account) {
-    return fail('account_changed')
-  }
-  const row = await rowOf(context, { ...attempt, before, isOther }, tokens)
-  const waiting = before === null ? await listWaitingGrants(store.db, provider.name) : []
-  const change = { row, before, flow }
-  const result = await store.write({
-    statements: statementsOf(context, change),
-    records: [connectedRecord(context, change), ...waiting.map(boundRecord(context, row))],
-    // Grants change with the policy alone: in this epoch those are the ones that get bound.
-    ifPolicyEpoch: policyEpoch,
-    bumpsPolicy: true,
-  })
-  return outcomeOf(result, row, before)
-}
-
-function connectedRecord({ store }: ConnectionsContext, { row, before, flow }: Change): Draft {
-  const { id: connection_id, generation, granted_scopes } = row
-  return store.draft({
-    kind: before === null ? 'connection.connected' : 'connection.reconnected',
-    ...flowRecord({ ...flow, connection_id }, row),
-    ...{ generation, granted_scopes },
-  })
-}
-
-type WaitingGrant = Awaited<ReturnType<typeof listWaitingGrants>>[number]
-
-const boundRecord =
-  ({ store }: ConnectionsContext, { id, provider }: ConnectionRow) =>
-  (grant: WaitingGrant): Draft =>
-    store.draft({
-      ...{ kind: 'grant.bound', grant: grant.id, agent: grant.agent_id },
-      ...{ provider, connection: id },
-    })
-
-function outcomeOf(
-  result: WriteResult,
-  row: ConnectionRow,
-  before: ConnectionRow | null,
-): Connected | ConnectFailure | 'again' {
-  if (result.kind === 'done') {
-    return { kind: 'connected', connection: connectionOf(row), isReconnected: before !== null }
-  }
-  return result.kind === 'unmet' && before === null ? fail('label_taken') : 'again'
-}
-
-type Change = {
-  readonly row: ConnectionRow
-  readonly before: ConnectionRow | null
-  readonly flow: ConnectFlowRow
-}
-
-function statementsOf({ store }: ConnectionsContext, { row, before, flow }: Change): Statement[] {
-  const { db } = store
-  const { workspace_id, id, version, ...change } = row
-  const end = endFlow(db, { id: flow.id, connection_id: id })
-  if (before !== null) return [changeConnection(db, before, change), end]
-  const bind = bindWaitingGrants(db, { provider: row.provider, connectionId: id })
-  return [insertConnection(db, { id, version, ...change }), bind, end]
-}
-
-type Keeping = Attempt & { readonly before: ConnectionRow | null; readonly isOther: boolean }
-
-async function rowOf(
-  { vault, clock, random }: ConnectionsContext,
-  { flow, provider, application, before, isOther }: Keeping,
-  tokens: Tokens,
-): Promise<ConnectionRow> {
-  const now = clock()
-  const id = before?.id ?? newId('con', random)
-  const kept = {
-    ...{ hosts: provider.credentialHosts, tokens, oldRefreshToken: null, obtainedAt: now },
-  }
-  return {
-    ...{ workspace_id: application.workspace_id, id, provider: flow.provider },
-    ...{ application_id: application.id, label: before?.label ?? flow.label },
-    ...{ owner: before ? before.owner : flow.owner, status: 'connected', reason: null },
-    generation: (before?.generation ?? 0) + (before === null || isOther ? 1 : 0),
-    account: tokens.account,
-    // RFC 6749, section 5.1: an answer without a scope grants what was asked for.
-    granted_scopes: tokens.scopes ?? provider.auth.scopes.map((scope) => scope.name).join(' '),
-    sealed_credential: await sealCredential(vault, id, kept),
-    version: (before?.version ?? 0) + 1,
-    expires_at: expiryOf(tokens, now),
-    sandbox: application.sandbox,
-    ...{ created_at: before?.created_at ?? now, updated_at: now },
-  }
 }
 
 async function recordFailure(

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
-import type { OAuth2 } from '../catalog/auth.ts'
+import type { OAuth2 } from '../catalog/auth/oauth2.ts'
 import { Malfunction } from '../errors.ts'
 import { Secret } from '../secret.ts'
 import type { ProviderFetch } from './egress.ts'
@@ -36,6 +36,7 @@ const auth: OAuth2 = {
   ],
   redirectUri: null,
   inject: { scheme: 'bearer', secret: 'access_token' },
+  ...{ probe: null, origins: ['https://id.example'], isRenewable: true },
 }
 const redirectUri = 'https://okoro.example/connect/callback/x'
 

@@ -1,5 +1,5 @@
 import * as oauth from 'oauth4webapi'
-import type { OAuth2 } from '../catalog/auth.ts'
+import type { OAuth2 } from '../catalog/auth/oauth2.ts'
 import { Malfunction } from '../errors.ts'
 import { Secret } from '../secret.ts'
 import { printable, readTokenAnswer, type TokenFailure } from './dialect.ts'
@@ -218,7 +218,7 @@ const secondsOf = (header: string | null): number | null =>
   header !== null && /^[0-9]{1,5}$/.test(header) ? Number(header) : null
 
 /** Providers like to repeat what they refuse; a secret must not reach a record that way. */
-const scrub = (text: string, secrets: readonly Secret<string>[]): string =>
+export const scrub = (text: string, secrets: readonly Secret<string>[]): string =>
   secrets
     .map((secret) => secret.reveal())
     .filter((secret) => secret !== '')

@@ -102,10 +102,12 @@ async function ask(
     row.application_id === null ? null : await openApplication(context, row.application_id)
   if (!application) return hopeless('The application of this connection is gone.')
   if (kept.refreshToken === null) return hopeless(`${provider.title} gave no refresh token.`)
-  const { origin } = new URL(provider.auth.token.url)
+  const { auth } = provider
+  if (auth.scheme !== 'oauth2') return hopeless(`${provider.title} renews no credentials.`)
+  const { origin } = new URL(auth.token.url)
   if (!kept.credential.reveal().hosts.includes(origin)) return misdirected(origin)
   const { row: client, clientSecret } = application
-  const caller = { auth: provider.auth, clientId: client.client_id, clientSecret }
+  const caller = { auth, clientId: client.client_id, clientSecret }
   const answer = await refreshTokens({ ...caller, fetch: context.fetch }, kept.refreshToken)
   if (answer.kind !== 'tokens') return answer
   return { version: row.version, tokens: answer, obtainedAt: context.clock() }

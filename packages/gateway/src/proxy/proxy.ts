@@ -22,7 +22,8 @@ import type { Admitted } from './admit.ts'
 import type { CallsUnderWay } from './calls-under-way.ts'
 import { type AgentBody, compose } from './compose.ts'
 import { type Failure, isFailure, type Upstream } from './forward.ts'
-import { methodOverride } from './headers.ts'
+import { methodOverride, responseHeaders } from './headers.ts'
+import type { Place } from './links.ts'
 import { readBody } from './read-body.ts'
 import { type Peeked, peek, reply } from './reply.ts'
 import { resolveTarget } from './target.ts'
@@ -183,7 +184,10 @@ async function attempt(
     const peeked = await send(call, appended, taken.credential)
     if (isRefusal(peeked)) return peeked
     const isExpired = saysExpired(provider, peeked)
-    if (!isExpired || attemptNo > 1) return await giveBack(call, appended, peeked)
+    if (isExpired && !taken.isRenewable) parts.credentials.doubt(connectionId, taken.version)
+    if (!isExpired || !taken.isRenewable || attemptNo > 1) {
+      return await giveBack(call, appended, peeked)
+    }
     const { status } = peeked.answer
     peeked.answer.abort()
     await close(call, appended, { status, providerStatus: peeked.envelope?.value ?? null })
@@ -269,7 +273,8 @@ function saysExpired({ envelope }: Provider, peeked: Peeked): boolean {
 }
 
 async function giveBack(call: Call, appended: Attempt, peeked: Peeked): Promise<null> {
-  await reply(peeked, call.response, ({ bytesOut, error }) =>
+  const headers = responseHeaders(peeked.answer.rawHeaders, placeOf(call, appended))
+  await reply({ ...peeked, headers }, call.response, ({ bytesOut, error }) =>
     close(call, appended, {
       status: peeked.answer.status,
       providerStatus: peeked.envelope?.value ?? null,
@@ -278,6 +283,12 @@ async function giveBack(call: Call, appended: Attempt, peeked: Peeked): Promise<
     }),
   )
   return null
+}
+
+function placeOf({ parts, provider, url }: Call, { audited }: Attempt): Place {
+  const { origin, path } = audited.composed
+  const calledPath = url.split('?', 1)[0] || '/'
+  return { provider, publicUrl: parts.publicUrl, calledPath, sentTo: origin + path }
 }
 
 const goneBecause = ({ isCut }: Call) => (isCut ? 'cut' : 'client_gone')

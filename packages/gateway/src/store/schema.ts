@@ -91,6 +91,8 @@ export type ConnectionRow = Tenant & {
   generation: number
   /** The provider's own id of the account. */
   account: string | null
+  /** What people know it by, where the provider says so. */
+  account_name: string | null
   /** Space-separated, as the provider answered. */
   granted_scopes: string
   sealed_credential: string | null

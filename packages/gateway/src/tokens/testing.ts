@@ -78,6 +78,7 @@ export async function addConnection(store: Store, given: Partial<ConnectionRow> 
   const row: ConnectionRow = {
     ...{ workspace_id: workspace, provider: 'withings', application_id: null, label: given.id },
     ...{ owner: null, status: 'connected', reason: null, generation: 1, account: '7' },
+    account_name: null,
     ...{ granted_scopes: '', sealed_credential: null, version: 1, expires_at: null, sandbox: 0 },
     ...{ created_at: 0, updated_at: 0, ...given },
   }
