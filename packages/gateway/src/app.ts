@@ -148,7 +148,12 @@ function createApp(foundation: Foundation, lock: Lock): App {
     serve: async () => {
       const { host, port, adminHost, adminPort, dataDir } = config
       const bound = await listenOn(publicDoor, { host, port, setting: 'OKORO_PORT' })
-      if (port === 0) publicUrl = publicUrl.replace(/:0$/, `:${bound}`)
+      if (port === 0) {
+        publicUrl = publicUrl.replace(/:0$/, `:${bound}`)
+        // Whoever used the admin API before had rooms that did not know the port yet.
+        await rooms?.close()
+        rooms = null
+      }
       adminDoor = await openAdminDoor()
       const place = { host: adminHost, port: adminPort, setting: 'OKORO_ADMIN_PORT' }
       const adminUrl = listenUrl(adminHost, await listenOn(adminDoor, place))

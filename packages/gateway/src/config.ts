@@ -213,6 +213,8 @@ const otherVariables = [
   'OKORO_SERVICE_TOKEN_FILE',
   'OKORO_CLIENT_SECRET',
   'OKORO_CLIENT_SECRET_FILE',
+  'OKORO_CREDENTIAL',
+  'OKORO_CREDENTIAL_FILE',
 ]
 
 function warningsOf(env: Env): string[] {

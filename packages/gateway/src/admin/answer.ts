@@ -1,6 +1,7 @@
 import type { Context } from 'hono'
 import { z } from 'zod'
 import { isRefusal, problem, type Refusal, refuse } from '../errors.ts'
+import { Secret } from '../secret.ts'
 
 /** What every route of this door finds beside its request. */
 export type AdminEnv = {
@@ -64,3 +65,11 @@ export const nameInput = z
     /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
     'must be 1 to 64 letters, digits, dots, dashes or underscores',
   )
+
+/** A secret that somebody pasted: what stands around it was not meant. */
+export const secretInput = z
+  .string()
+  .trim()
+  .min(1)
+  .max(4096)
+  .transform((value) => new Secret(value))

@@ -9,17 +9,9 @@ import {
   rotateSecret,
 } from '../connections/applications.ts'
 import { isRefusal, type Refusal, refuse } from '../errors.ts'
-import { Secret } from '../secret.ts'
-import { type AdminEnv, answer, readBody, readQuery, timeOf } from './answer.ts'
+import { type AdminEnv, answer, readBody, readQuery, secretInput, timeOf } from './answer.ts'
 import type { AdminDeps } from './deps.ts'
 import { pageOf, pageQuery } from './page.ts'
-
-const secretInput = z
-  .string()
-  .trim()
-  .min(1)
-  .max(4096)
-  .transform((value) => new Secret(value))
 
 const newApplication = z.strictObject({
   provider: z.string(),

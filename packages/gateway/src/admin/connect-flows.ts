@@ -4,18 +4,10 @@ import { type BegunFlow, beginFlow, showFlow } from '../connections/connect.ts'
 import { finishPasted } from '../connections/finish.ts'
 import { isRefusal, refuse } from '../errors.ts'
 import { type AdminEnv, answer, readBody, timeOf } from './answer.ts'
-import { connectionView } from './connections.ts'
+import { connectionInput, connectionView } from './connections.ts'
 import type { AdminDeps } from './deps.ts'
 
-const newFlow = z.strictObject({
-  provider: z.string(),
-  label: z.string().max(64).optional(),
-  owner: z.string().min(1).max(200).optional(),
-  application_id: z.string().optional(),
-  /** A connection to make anew. */
-  connection_id: z.string().optional(),
-  confirm_account_change: z.boolean().optional(),
-})
+const newFlow = connectionInput.extend({ application_id: z.string().optional() })
 
 const pasted = z.strictObject({
   session: z.string(),

@@ -7,10 +7,24 @@ import {
   showConnection,
   testConnection,
 } from '../connections/connections.ts'
+import { connectPasted } from '../connections/paste.ts'
 import { isRefusal, type Refusal, refuse } from '../errors.ts'
-import { type AdminEnv, answer, readQuery, timeOf } from './answer.ts'
+import { type AdminEnv, answer, readBody, readQuery, secretInput, timeOf } from './answer.ts'
 import type { AdminDeps } from './deps.ts'
 import { pageFrom, pageQuery, unknownCursor } from './page.ts'
+
+/** What every way to connect takes. */
+export const connectionInput = z.strictObject({
+  provider: z.string(),
+  label: z.string().max(64).optional(),
+  owner: z.string().min(1).max(200).optional(),
+  /** A connection to make anew. */
+  connection_id: z.string().optional(),
+  confirm_account_change: z.boolean().optional(),
+})
+
+/** The credential goes in and never out. */
+const pastedConnection = connectionInput.extend({ credential: secretInput })
 
 const listQuery = pageQuery.extend({ provider: z.string().optional() })
 
@@ -26,6 +40,17 @@ export function connectionRoutes(deps: AdminDeps): Hono<AdminEnv> {
     if (isRefusal(after)) return answer(c, unknownCursor)
     const page = pageFrom(await listConnections(deps, { provider, after, limit: limit + 1 }), limit)
     return answer(c, { ...page, items: page.items.map(connectionView) })
+  })
+
+  app.post('/', async (c) => {
+    const input = await readBody(c, pastedConnection)
+    if (isRefusal(input)) return answer(c, input)
+    const made = await connectPasted(deps, {
+      ...{ provider: input.provider, label: input.label, owner: input.owner },
+      ...{ connectionId: input.connection_id, credential: input.credential },
+      confirmAccountChange: input.confirm_account_change,
+    })
+    return answer(c, isRefusal(made) ? made : connectionView(made.connection), 201)
   })
 
   app.get('/:connection', async (c) => {
@@ -75,6 +100,7 @@ export const connectionView = (connection: Connection) => {
   return {
     ...{ id, provider, label, owner, status, reason, sandbox: connection.sandbox },
     ...{ application_id: applicationId, account: connection.account, generation },
+    account_name: connection.accountName,
     granted_scopes: connection.grantedScopes,
     ...{ expires_at: timeOf(connection.expiresAt), created_at: timeOf(connection.createdAt) },
     updated_at: timeOf(connection.updatedAt),

@@ -7,7 +7,7 @@ import type { Random } from '../words.ts'
 /** What this door is given once, at the wiring. */
 export type AdminDeps = ConnectionsContext & {
   readonly vault: Vault
-  readonly credentials: Pick<Credentials, 'take' | 'forget'>
+  readonly credentials: Pick<Credentials, 'take' | 'test' | 'forget'>
   readonly signingKeys: Pick<SigningKeys, 'current' | 'publicKeys' | 'rotate'>
   readonly gatewayVersion: string
   /** Told of every fault of ours, for the log. */

@@ -40,16 +40,29 @@ const summaryOf = ({ name, title, summary, docs, checked, sandbox, digest, rules
 })
 
 function detailsOf(provider: Provider, { publicUrl }: AdminDeps) {
-  const redirectUri = redirectUriOf(publicUrl, provider.name)
   return {
     hosts: Object.fromEntries(provider.hosts),
+    ...authView(provider, publicUrl),
+    ...{ closed: provider.closed, unknown_paths: provider.unknownPaths },
+    ...{ rules: provider.rules.map(ruleView), sources: provider.sources },
+  }
+}
+
+/** How an account is connected; null for what this scheme does not have. */
+function authView(provider: Provider, publicUrl: string) {
+  const { auth, name } = provider
+  if (auth.scheme === 'api_key') {
+    const { scheme, title, page } = auth
+    const none = { redirect_uri: null, restriction: null, code_lifetime_seconds: null, scopes: [] }
+    return { auth: { scheme, credential: title, page }, ...none }
+  }
+  const redirectUri = redirectUriOf(publicUrl, name)
+  return {
+    auth: { scheme: auth.scheme, credential: null, page: null },
     redirect_uri: redirectUri,
     /** What the provider makes of that URI when it breaks its rules, else null. */
     restriction: restrictionOf(provider, redirectUri),
-    code_lifetime_seconds: provider.auth.token.codeLifetimeSeconds,
-    scopes: provider.auth.scopes,
-    ...{ closed: provider.closed, unknown_paths: provider.unknownPaths },
-    ...{ rules: provider.rules.map(ruleView), sources: provider.sources },
+    ...{ code_lifetime_seconds: auth.token.codeLifetimeSeconds, scopes: auth.scopes },
   }
 }
 

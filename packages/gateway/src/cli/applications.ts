@@ -3,6 +3,7 @@ import type { Application, Provider } from './gateway/admin-api.ts'
 import { type AdminClient, itemsOf, segment } from './gateway/admin-client.ts'
 import type { AddCommand, Session } from './session.ts'
 import { ask, askSecret, confirm } from './terminal/ask.ts'
+import { Failure } from './terminal/failure.ts'
 
 const secretName = 'OKORO_CLIENT_SECRET'
 
@@ -52,6 +53,10 @@ export async function registerApplication(
   session: Session,
   { admin, provider, options }: Registering,
 ): Promise<Application> {
+  const { auth, title, name } = provider
+  if (auth.scheme !== 'oauth2') {
+    throw new Failure('usage', `${title} needs no application: okoro connections add ${name}`)
+  }
   if (session.input.isTerminal && options.clientId === undefined)
     explain(session, provider, options)
   const clientId = options.clientId ?? (await ask(session, `Client id at ${provider.title}:`))

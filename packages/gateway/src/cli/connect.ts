@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { registerApplication } from './applications.ts'
+import { connectByPaste } from './connect/paste.ts'
 import type { Application, Connection, Flow, FlowState, Provider } from './gateway/admin-api.ts'
 import { type AdminClient, itemsOf, segment } from './gateway/admin-client.ts'
 import { pause, type Session } from './session.ts'
@@ -19,7 +20,9 @@ const pollMs = 500
 
 export function addConnect(command: Command, session: Session): void {
   command
-    .description('Connect an account: registers your application if need be, then opens a link')
+    .description(
+      'Connect an account: by a link to a consent page, or by a credential that you paste',
+    )
     .option('--label <label>', 'What to call it (default: default)')
     .option('--owner <ref>', 'Whose account it is: a reference to your own user')
     .option('--client-id <id>', 'Connect through this application; it is added when it is new')
@@ -29,19 +32,23 @@ export function addConnect(command: Command, session: Session): void {
     .addHelpText(
       'after',
       `
-The link is opened once, in the browser of the account's owner. When the provider sends that
-browser somewhere that is not this gateway, paste the address it ended on here; be quick, since
-codes live for seconds (30 at Withings). Without a running gateway this command serves the
-callback itself until the account is connected.
+Which of the two it is, the provider says. What is pasted is asked for, or taken from
+OKORO_CREDENTIAL, OKORO_CREDENTIAL_FILE or standard input, and tried at the provider once.
+
+A link leads through your application there, which is added if need be. It is opened once, in the
+browser of the account's owner. When the provider sends that browser somewhere that is not this
+gateway, paste the address it ended on here; be quick, since codes live for seconds (30 at
+Withings). Without a running gateway this command serves the callback itself until the account is
+connected.
 
 Examples:
   $ okoro connections add withings
   $ okoro connections add withings --label work --owner user-17
-  $ OKORO_CLIENT_SECRET_FILE=secret.txt okoro connections add withings --client-id 0123abcd`,
+  $ OKORO_CLIENT_SECRET_FILE=secret.txt okoro connections add withings --client-id 0123abcd
+  $ OKORO_CREDENTIAL_FILE=token.txt okoro connections add github --label work`,
     )
     .action((name: string, options: Options) =>
       session.withAdmin(async (admin) => {
-        if (!admin.isRunning) await serveCallback(session, admin)
         const provider = await admin.call<Provider>('GET', `/providers/${segment(name)}`)
         const connection = await connect(session, { admin, provider, options })
         if (session.output.isJson) return session.output.json(connection)
@@ -69,19 +76,37 @@ type Connecting = {
 
 async function connect(session: Session, connecting: Connecting): Promise<Connection> {
   const { admin, provider, options } = connecting
+  if (provider.auth.scheme === 'oauth2') return connectByConsent(session, connecting)
+  const strayOptions = [
+    ...(options.clientId === undefined ? [] : ['--client-id']),
+    ...(options.redirectUri === undefined ? [] : ['--redirect-uri']),
+  ]
+  const request = await requestOf(connecting)
+  return connectByPaste(session, { admin, provider, request, strayOptions })
+}
+
+async function connectByConsent(session: Session, connecting: Connecting): Promise<Connection> {
+  const { admin, provider } = connecting
+  if (!admin.isRunning) await serveCallback(session, admin)
   const application = await chooseApplication(session, connecting)
+  const request = { ...(await requestOf(connecting)), application_id: application.id }
+  const flow = await admin.call<Flow>('POST', '/connect-flows', request)
+  announce(session, provider, flow)
+  return finish(session, admin, flow)
+}
+
+/** What every way to connect takes. */
+async function requestOf({ admin, provider, options }: Connecting): Promise<object> {
   const existing = options.reconnect
     ? await admin.call<Connection>('GET', `/connections/${segment(options.reconnect)}`)
     : null
-  const flow = await admin.call<Flow>('POST', '/connect-flows', {
-    ...{ provider: provider.name, application_id: application.id },
+  return {
+    provider: provider.name,
     ...(options.label !== undefined && { label: options.label }),
     ...(options.owner !== undefined && { owner: options.owner }),
     ...(existing && { connection_id: existing.id }),
     ...(options.confirmAccountChange && { confirm_account_change: true }),
-  })
-  announce(session, provider, flow)
-  return finish(session, admin, flow)
+  }
 }
 
 async function chooseApplication(session: Session, connecting: Connecting): Promise<Application> {
@@ -104,7 +129,7 @@ function announce({ output, input }: Session, provider: Provider, flow: Flow): v
   )
   output.note(`  ${flow.link}\n`)
   if (!input.isTerminal) return
-  const lifetime = provider.code_lifetime_seconds
+  const lifetime = provider.code_lifetime_seconds ?? 0
   output.note('Waiting. If the browser ends on an address that does not load, paste it here and')
   output.note(`press Enter within ${lifetime} seconds: that is how long its code lives.`)
 }

@@ -50,7 +50,9 @@ function addShow(command: Command, session: Session): void {
 
 function addTest(command: Command, session: Session): void {
   command
-    .description('Check that a credential opens and, when it is due, can be renewed')
+    .description(
+      'Check that a credential opens, renews when it is due, and works where that can be tried',
+    )
     .addHelpText('after', '\nExample:\n  $ okoro connections test withings')
     .action((name: string) =>
       session.withAdmin(async (admin) => {
@@ -93,6 +95,7 @@ function print({ output }: Session, one: Connection): void {
     ['status', one.status],
     ...(one.reason === null ? [] : [['because', one.reason] as const]),
     ['account', one.account],
+    ...(one.account_name === null ? [] : [['account name', one.account_name] as const]),
     ['granted', one.granted_scopes.join(' ')],
     ['credential until', one.expires_at ?? 'it is taken back'],
     ['created', one.created_at],

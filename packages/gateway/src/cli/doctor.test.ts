@@ -22,7 +22,8 @@ test('a folder that others may read fails, with the command that mends it', asyn
   await run(['keys', 'status'])
   const well = await run(['doctor', '--json'])
   assert.equal(well.code, 0, well.stdout)
-  const first = well.json.find(({ name }: Finding) => name === 'applications')
+  const first = well.json.find(({ name }: Finding) => name === 'connections')
+  assert.match(first.advice, /okoro connections add github\. It asks for a personal access token/)
   assert.match(
     first.advice,
     /okoro connections add withings.*\/connect\/callback\/withings.*10 users/,

@@ -45,7 +45,7 @@ function addShow(command: Command, session: Session): void {
           ['what is there', one.summary],
           ['docs', one.docs],
           ['facts checked', one.checked],
-          ['redirect URI', one.redirect_uri],
+          ...howToConnect(one),
           ...(one.restriction === null ? [] : [['mind that', one.restriction] as const]),
           ...(one.sandbox === null ? [] : [['sandbox', one.sandbox] as const]),
           ['other paths', one.unknown_paths === 'refuse' ? 'refused' : 'need all'],
@@ -59,6 +59,19 @@ function addShow(command: Command, session: Session): void {
       }),
     )
 }
+
+const howToConnect = ({ auth, redirect_uri: uri }: Provider): readonly Fact[] =>
+  auth.credential === null
+    ? [
+        ['connected by', 'a consent page, through your application'],
+        ['redirect URI', uri],
+      ]
+    : [
+        ['connected by', `a ${auth.credential} that you paste`],
+        ['made at', auth.page],
+      ]
+
+type Fact = readonly [name: string, value: string | null]
 
 function addCheck(command: Command, session: Session): void {
   command

@@ -45,7 +45,6 @@ const httpsAdvice =
 
 async function checkApplications(admin: AdminClient): Promise<readonly Finding[]> {
   const all = await Array.fromAsync(itemsOf<Application>(admin, '/applications'))
-  if (all.length === 0) return [await firstStep(admin)]
   return all.map(({ provider, redirect_uri: uri, restriction, sandbox }) => {
     const name = sandbox ? `${provider} (sandbox)` : provider
     const message = `${name}: the redirect URI to register there is ${uri}`
@@ -56,22 +55,27 @@ async function checkApplications(admin: AdminClient): Promise<readonly Finding[]
 
 const unrestricted = 'To lift that, set OKORO_PUBLIC_URL to an https name on port 443.'
 
-/** Nothing is connected yet: what to register where. */
-async function firstStep(admin: AdminClient): Promise<Finding> {
-  const [first] = await Array.fromAsync(itemsOf<{ name: string }>(admin, '/providers'))
-  if (!first) return warn('providers', 'the catalogue is empty', 'Set OKORO_PROVIDERS_DIR.')
-  const provider = await admin.call<Provider>('GET', `/providers/${segment(first.name)}`)
-  const { name, title, redirect_uri: uri, restriction } = provider
-  const mind = restriction === null ? '' : ` Mind that: ${restriction}`
-  return warn(
-    'applications',
-    'none yet: nothing can be connected',
-    `Run: okoro connections add ${name}. Redirect URI to register at ${title}: ${uri}.${mind}`,
+/** Nothing is connected yet: what to bring, and what to register where. */
+async function firstSteps(admin: AdminClient): Promise<readonly Finding[]> {
+  const all = await Array.fromAsync(itemsOf<{ name: string }>(admin, '/providers'))
+  if (all.length === 0)
+    return [warn('providers', 'the catalogue is empty', 'Set OKORO_PROVIDERS_DIR.')]
+  const providers = await Promise.all(
+    all.map(({ name }) => admin.call<Provider>('GET', `/providers/${segment(name)}`)),
   )
+  return [warn('connections', 'none yet', providers.map(firstStep).join(' '))]
+}
+
+function firstStep({ name, title, auth, redirect_uri: uri, restriction }: Provider): string {
+  const command = `For ${title}, run: okoro connections add ${name}.`
+  if (auth.credential !== null) return `${command} It asks for a ${auth.credential}.`
+  const mind = restriction === null ? '' : ` Mind that: ${restriction}`
+  return `${command} Redirect URI to register there: ${uri}.${mind}`
 }
 
 async function checkConnections(admin: AdminClient): Promise<readonly Finding[]> {
   const all = await Array.fromAsync(itemsOf<Connection>(admin, '/connections'))
+  if (all.length === 0) return await firstSteps(admin)
   const broken = all.filter(({ status }) => status !== 'connected')
   const fine = all.length - broken.length
   return [

@@ -59,6 +59,7 @@ export type Connection = {
   readonly reason: string | null
   readonly sandbox: boolean
   readonly account: string | null
+  readonly account_name: string | null
   readonly granted_scopes: readonly string[]
   readonly expires_at: string | null
   readonly created_at: string
@@ -96,9 +97,16 @@ export type ProviderSummary = {
 
 export type Provider = ProviderSummary & {
   readonly checked: string
-  readonly redirect_uri: string
+  readonly auth: {
+    readonly scheme: string
+    /** What is pasted, and where it is made; null where people consent on a page instead. */
+    readonly credential: string | null
+    readonly page: string | null
+  }
+  /** This and the next two are null where nobody is sent to a consent page. */
+  readonly redirect_uri: string | null
   readonly restriction: string | null
-  readonly code_lifetime_seconds: number
+  readonly code_lifetime_seconds: number | null
   readonly unknown_paths: string
   readonly closed: readonly string[]
   readonly rules: readonly Rule[]
