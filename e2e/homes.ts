@@ -63,6 +63,8 @@ export type HomeNode = {
 export type HomeOptions = {
   /** Settings of every node, besides those that make it a home. */
   readonly env?: Readonly<Record<string, string>>
+  /** Starts further stand-ins; resolves with their URLs, by provider. */
+  readonly standIns?: () => Promise<Readonly<Record<string, string>>>
 }
 
 /** Runs a suite on SQLite with one process and on PostgreSQL with two behind a balancer. */
@@ -84,8 +86,11 @@ export function createHome(dialect: Home['dialect'], options: HomeOptions = {}):
     if (dialect === 'postgres') postgres = await startPostgres()
     sandbox = await startSandbox(`${place.path}/sandbox`)
     balancer = await startBalancer(() => nodes.filter(({ isInTurn }) => isInTurn).map(portOf))
+    const sandboxes = { withings: sandbox.found.url, ...(await options.standIns?.()) }
     const shared = {
-      OKORO_SANDBOX: `withings=${sandbox.found.url}`,
+      OKORO_SANDBOX: Object.entries(sandboxes)
+        .map(([provider, url]) => `${provider}=${url}`)
+        .join(','),
       OKORO_PUBLIC_URL: balancer.url,
       ...(postgres && {
         OKORO_DATABASE_URL: `${postgres.url}/postgres`,

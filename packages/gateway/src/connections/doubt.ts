@@ -22,24 +22,25 @@ export type Prober = {
 
 export function createProber(context: ConnectionsContext): Prober {
   const flights = new Map<string, Promise<Refusal | null>>()
-  const quietUntil = new Map<string, number>()
-  const isQuiet = (id: string) => (quietUntil.get(id) ?? 0) > context.clock()
+  const quiet = new Map<string, { readonly version: number; readonly untilMs: number }>()
   const probe = (id: string): Promise<Refusal | null> => {
     const flight = flights.get(id)
     if (flight) return flight
-    const started = probeConnection(context, id).finally(() => {
-      flights.delete(id)
-      quietUntil.set(id, context.clock() + quietMs)
-    })
+    const started = probeConnection(context, id).finally(() => flights.delete(id))
     flights.set(id, started)
     return started
   }
+  const isQuiet = (id: string, version: number): boolean => {
+    const last = quiet.get(id)
+    return last?.version === version && last.untilMs > context.clock()
+  }
   return {
     probe,
-    doubt: async (id, usedVersion) => {
-      if (isQuiet(id)) return
+    doubt: async (id, version) => {
+      if (isQuiet(id, version)) return
+      quiet.set(id, { version, untilMs: context.clock() + quietMs })
       const row = await findConnection(context.store.db, id)
-      if (row?.version === usedVersion && !isQuiet(id)) await probe(id)
+      if (row?.version === version) await probe(id)
     },
   }
 }

@@ -35,7 +35,7 @@ export async function probeCredential(
       : { ...probed, text: scrub(probed.text, secretsIn(credential)) }
   } catch (error) {
     if (!(error instanceof Malfunction)) throw error
-    return { kind: 'unknown', text: error.message }
+    return { kind: 'unknown', text: error.message.replace(/\.$/, '') }
   }
 }
 
