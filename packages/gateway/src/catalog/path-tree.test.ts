@@ -11,6 +11,7 @@ const templates = [
   '/jobs/{id}:cancel',
   '/jobs/all:cancel',
   '/uploads/',
+  '/trees/{id}/{+path}',
 ]
 
 function treeOf(paths: readonly string[]): PathTree<{ template: string }> {
@@ -43,6 +44,12 @@ const matches: [path: string, template: string | null, captures?: string[]][] = 
   ['/jobs/{id}', '/jobs/{id}', ['{id}']],
   ['/uploads/', '/uploads/'],
   ['/uploads', null],
+  ['/trees/7/a', '/trees/{id}/{+path}', ['7', 'a']],
+  ['/trees/7/a/b%2Fc/d:e', '/trees/{id}/{+path}', ['7', 'a/b%2Fc/d:e']],
+  ['/trees/7', null],
+  ['/trees/7/', null],
+  ['/trees/7/a/', null],
+  ['/trees//a', null],
   ['/constructor', null],
   ['/__proto__', null],
 ]
@@ -57,10 +64,21 @@ for (const [path, template, captures = []] of matches) {
 
 test('captures are named in the order of their segments', () => {
   assert.deepEqual(captureNames('/repos/{owner}/{repo}/jobs/{id}:cancel'), ['owner', 'repo', 'id'])
+  assert.deepEqual(captureNames('/trees/{id}/{+path}'), ['id', 'path'])
 })
 
 test('a template that is no path of segments is a mistake', () => {
-  for (const template of ['/a{b}', '/{a}{b}', '/{A}', '/a/**/b', '/{}', '/{a}:b:c', '/a}']) {
+  for (const template of [
+    '/a{b}',
+    '/{a}{b}',
+    '/{A}',
+    '/a/**/b',
+    '/{}',
+    '/{a}:b:c',
+    '/a}',
+    '/{+a}/b',
+    '/x{+a}',
+  ]) {
     assert.throws(() => treeOf([template]), /capture is a whole segment|only at the end/, template)
   }
 })

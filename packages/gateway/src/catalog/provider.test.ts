@@ -16,6 +16,8 @@ const forge = await read(forgeFolder)
 const withings = await read(withingsFolder)
 const [first, second] = withings.endpoints
 assert.ok(first && second)
+const { auth: pasted } = await read(join(import.meta.dirname, '../../../../providers/github'))
+assert.ok(pasted.scheme === 'api_key')
 
 const mistakes: [what: string, file: ProviderFile, message: RegExp][] = [
   [
@@ -69,6 +71,22 @@ const mistakes: [what: string, file: ProviderFile, message: RegExp][] = [
     /it has no upstream/,
   ],
   [
+    'escapes for what no segment captures',
+    {
+      ...forge,
+      endpoints: forge.endpoints.map((each) => ({
+        ...each,
+        escapes: { nobody: ['%2F' as const] },
+      })),
+    },
+    /no whole segment captures nobody, named in escapes/,
+  ],
+  [
+    'a host of the probe that is not there',
+    { ...forge, auth: { ...pasted, probe: { ...pasted.probe, host: 'gone' } } },
+    /auth\.probe\.host: there is no host gone/,
+  ],
+  [
     'a rule without an action where actions decide',
     {
       ...withings,
@@ -118,6 +136,15 @@ test('an unknown member, a plain http host and a hop-by-hop header are refused',
     { ...withings, request_headers: ['X-Forwarded-For'] },
     { ...withings, request_headers: ['transfer-encoding'] },
     { ...withings, parameters: { names: '^(a+)+$' } },
+    { ...withings, default_headers: { authorization: 'Bearer x' } },
+    { ...withings, default_headers: { 'user-agent': 'x\r\ny: z' } },
+    { ...withings, default_headers: { 'user-agent': '' } },
+    { ...withings, endpoints: [{ ...first, escapes: { a: ['%25'] } }] },
+    { ...withings, endpoints: [{ ...first, escapes: { a: ['%2E'] } }] },
+    { ...withings, endpoints: [{ ...first, escapes: { a: ['%5C'] } }] },
+    { ...withings, endpoints: [{ ...first, escapes: { a: ['%00'] } }] },
+    { ...withings, endpoints: [{ ...first, escapes: { a: [] } }] },
+    { ...forge, auth: { ...pasted, probe: undefined } },
     { ...withings, checked: 'yesterday' },
   ]) {
     assert.equal(providerFile.safeParse(wrong).success, false)

@@ -71,6 +71,22 @@ test('a provider with an envelope is asked for an answer that can be read', () =
   assert.deepEqual(requestHeaders([], withings), [['accept-encoding', 'identity']])
 })
 
+const github = await readProvider(join(import.meta.dirname, '../../../../providers/github'))
+
+test('a default stands in for a header that the agent does not send, and only then', () => {
+  const [agent, version] = ['user-agent', 'x-github-api-version']
+  assert.deepEqual(requestHeaders([], github), [
+    [agent, 'okoro'],
+    [version, '2022-11-28'],
+  ])
+  assert.deepEqual(requestHeaders(['User-Agent', 'octokit', 'X-GitHub-Api-Version', '1'], github), [
+    [agent, 'octokit'],
+    [version, '1'],
+  ])
+  const nominated = ['User-Agent', 'octokit', 'Connection', 'user-agent']
+  assert.deepEqual(requestHeaders(nominated, github)[0], [agent, 'okoro'])
+})
+
 test('headers about the body pass only where the body does', () => {
   const raw = ['Content-Type', 'text/plain', 'Content-Encoding', 'gzip']
   assert.equal(requestHeaders(raw, forge).length, 2)

@@ -164,3 +164,107 @@ test('what decodeURIComponent cannot read never resolves', () => {
     { numRuns: 20_000 },
   )
 })
+
+/** Captures that are opted in to escapes, as a provider file has them. */
+const github = await readProvider(join(import.meta.dirname, '../../../../providers/github'))
+const opened = (url: string) => resolveTarget({ method: 'GET', url }, github)
+
+const openedPieces = fc.constantFrom(
+  ...[
+    '%2F',
+    '%2f',
+    '%3A',
+    '%23',
+    '%3F',
+    '%25',
+    '%252F',
+    '%5C',
+    '%5c',
+    '%2E',
+    '%2e%2e',
+    '%00',
+    '%3B',
+  ],
+  ...[
+    '.',
+    '..',
+    '...',
+    '/',
+    '//',
+    'a',
+    'protection',
+    'docs',
+    '%20',
+    '%C3%BC',
+    '%C0%AF',
+    '%61',
+    ':',
+  ],
+)
+const places = fc.constantFrom(
+  ...['contents/', 'labels/', 'issues/7/labels/', 'branches/', 'commits/', 'pulls/', 'readme', ''],
+)
+const openedTargets = fc
+  .tuple(places, fc.array(openedPieces, { maxLength: 8 }))
+  .map(([place, pieces]) => `/repos/ada/engine/${place}${pieces.join('')}`)
+
+test('a path with opened escapes resolves to the same characters', () => {
+  fc.assert(
+    fc.property(openedTargets, (url) => {
+      const target = opened(url)
+      if (!isRefusal(target)) assert.equal(target.path, url)
+    }),
+    { numRuns: 20_000 },
+  )
+})
+
+test('however often a path is decoded, it stays below its repository and within its endpoint', () => {
+  let resolved = 0
+  fc.assert(
+    fc.property(openedTargets, (url) => {
+      const target = opened(url)
+      if (isRefusal(target)) return
+      resolved += 1
+      const decoded = decodeURIComponent(target.path)
+      assert.equal(decodeURIComponent(decoded), decoded)
+      assert.doesNotMatch(decoded, /[\\\0;%]/)
+      const path = decoded.split(/[?#]/)[0] ?? ''
+      assert.ok(
+        !path
+          .split('/')
+          .slice(1)
+          .some((each) => ['', '.', '..'].includes(each)),
+        url,
+      )
+      const { pathname } = new URL(decoded, 'http://host')
+      assert.ok(`${pathname}/`.startsWith('/repos/ada/engine/'), `${url} ${pathname}`)
+      const [raw, other] = [target.path, decoded].map((each) => github.endpointsByPath.match(each))
+      assert.ok(!other || other.value === raw?.value, url)
+    }),
+    { numRuns: 20_000 },
+  )
+  assert.ok(resolved > 500, `only ${resolved} resolved`)
+})
+
+test('what is opened for one capture is opened for no other', () => {
+  const endpoints = github.endpoints.filter(({ path }) => path.includes('{'))
+  for (const { path, escapes } of endpoints) {
+    for (const [index, segment] of path.split('/').slice(1).entries()) {
+      if (!segment.startsWith('{')) continue
+      for (const escaped of ['%2F', '%3A', '%23', '%3F']) {
+        const url = path.replace(segment, `a${escaped}b`).replaceAll(/\{[^}]+\}/g, 'x')
+        const isOpen = [...(escapes?.bySegment[index] ?? [])].some((each) => each === escaped)
+        assert.equal(!isRefusal(opened(url)), isOpen, url)
+      }
+    }
+  }
+})
+
+test('a refusal of what was not opened says where it stands', () => {
+  const refusal = opened('/repos/ada/engine/contents/docs%2Fa%5Cb')
+  assert.ok(isRefusal(refusal))
+  assert.match(refusal.message, /"%5C" at position 35/)
+  const climbing = opened('/repos/ada/engine/contents/docs%2F..')
+  assert.ok(isRefusal(climbing))
+  assert.match(climbing.message, /^Once decoded: The path contains "\." or "\.\."/)
+})
