@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openLink } from '../connections/connect.ts'
-import { consent, granted, linkOf, startSandbox, testClock } from '../connections/testing.ts'
+import {
+  consent,
+  granted,
+  linkOf,
+  startKeyProvider,
+  startSandbox,
+  testClock,
+} from '../connections/testing.ts'
 import type { Store } from '../store/store.ts'
 import { forEachStore } from '../store/testing.ts'
 import { openAdmin } from './testing.ts'
@@ -140,5 +147,58 @@ forEachStore((stores) => {
     const labels = [...first.items, ...rest.items].map(({ label }: { label: string }) => label)
     assert.deepEqual(labels, ['a', 'b', 'c'])
     assert.equal(rest.next_cursor, null)
+  })
+
+  test('a pasted credential makes a connection, is tested, and comes out nowhere', async () => {
+    const provider = await startKeyProvider()
+    provider.knows('ghp_secret', 7)
+    const { call } = await openAdmin(await stores.open(), testClock(), provider.sandboxes)
+    const input = { provider: 'github', credential: ' ghp_secret\n', label: 'work', owner: 'u-1' }
+    const made = await call('POST', '/connections', input)
+    assert.equal(made.status, 201, JSON.stringify(made.body))
+    assert.deepEqual(
+      [made.body.account, made.body.account_name, made.body.application_id, made.body.owner],
+      ['7', 'ada', null, 'u-1'],
+    )
+    const shown = await call('GET', '/connections/github@work')
+    assert.deepEqual(shown.body, made.body)
+    const tested = await call('POST', '/connections/work/test')
+    assert.deepEqual([tested.status, tested.body.status], [200, 'connected'])
+    provider.forgets('ghp_secret')
+    const dead = await call('POST', '/connections/work/test')
+    assert.deepEqual([dead.status, dead.body.error], [409, 'needs_reconnect'])
+    const refused = await call('POST', '/connections', { ...input, credential: 'ghp_wrong' })
+    assert.deepEqual([refused.status, refused.body.reason], [400, 'credential_refused'])
+    const answers = JSON.stringify([made, shown, tested, dead, refused])
+    for (const secret of ['ghp_secret', 'ghp_wrong']) assert.ok(!answers.includes(secret))
+  })
+
+  test('a credential that is missing, empty or misspelt is named, and nothing is sent', async () => {
+    const provider = await startKeyProvider()
+    const { call } = await openAdmin(await stores.open(), testClock(), provider.sandboxes)
+    const wrong: [member: RegExp, input: object][] = [
+      [/^credential: /, { provider: 'github' }],
+      [/^credential: /, { provider: 'github', credential: ' ' }],
+      [/^credential: /, { provider: 'github', credential: 'x'.repeat(5_000) }],
+      [/"token"/, { provider: 'github', credential: 'x', token: 'y' }],
+    ]
+    for (const [member, input] of wrong) {
+      const { status, body } = await call('POST', '/connections', input)
+      assert.equal(status, 400)
+      assert.match(body.message, member)
+    }
+    assert.equal(provider.seen.length, 0)
+  })
+
+  test('a provider says how it is connected', async () => {
+    const { call } = await openAdmin(await stores.open())
+    const { body: github } = await call('GET', '/providers/github')
+    assert.deepEqual(
+      [github.auth.scheme, github.auth.credential, github.redirect_uri, github.scopes],
+      ['api_key', 'personal access token', null, []],
+    )
+    const { body: withings } = await call('GET', '/providers/withings')
+    assert.deepEqual([withings.auth.scheme, withings.auth.credential], ['oauth2', null])
+    assert.match(withings.redirect_uri, /\/connect\/callback\/withings$/)
   })
 })

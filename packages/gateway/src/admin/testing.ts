@@ -20,9 +20,9 @@ export type Answered = {
 export async function openAdmin(
   store: Store,
   clock: TestClock = testClock(),
-  sandboxUrl: string | null = null,
+  sandbox: Parameters<typeof openRoom>[2] = null,
 ) {
-  const room = await openRoom(store, clock, sandboxUrl)
+  const room = await openRoom(store, clock, sandbox)
   const rootKey = localRootKey(new Secret(new Uint8Array(32)), randomBytes)
   const vault = await openVault({ store, rootKey, clock, random: randomBytes })
   const faults: unknown[] = []

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { type Sandbox, startWithings } from '@okoro/sandbox'
-import { consent } from '../connections/testing.ts'
+import { consent, startKeyProvider } from '../connections/testing.ts'
 import { connectAsPerson } from './demo/browser.ts'
 import { openFolder } from './testing.ts'
 
@@ -91,6 +91,92 @@ suite('okoro connections add', () => {
     assert.equal(removed.code, 0, removed.stderr)
     const { code } = await folder.run(['connections', 'show', 'withings@pasted'], { env })
     assert.equal(code, 3)
+  })
+})
+
+suite('okoro connections add, by pasting', async () => {
+  const files = mkdtempSync(join(tmpdir(), 'okoro-key-'))
+  after(() => rmSync(files, { recursive: true }))
+  const path = join(files, 'key')
+  writeFileSync(path, 'ghp_of-a-file\n')
+  const { run, start } = openFolder()
+  const add = ['connections', 'add', 'github']
+  const provider = await startKeyProvider()
+  for (const [index, name] of ['pipe', 'env', 'a-file', 'a-person'].entries()) {
+    provider.knows(`ghp_of-${name}`, index + 1, name)
+  }
+  const env = { OKORO_SANDBOX: `github=${provider.sandboxes.get('github')}` }
+
+  test('takes the credential from a pipe, the environment or a file, and shows it nowhere', async () => {
+    const piped = await run([...add, '--json'], { env, input: 'ghp_of-pipe\n' })
+    const given = await run([...add, '--label', 'env', '--owner', 'u-1', '--json'], {
+      env: { ...env, OKORO_CREDENTIAL: 'ghp_of-env' },
+    })
+    const filed = await run([...add, '--label', 'file', '--json'], {
+      env: { ...env, OKORO_CREDENTIAL_FILE: path },
+    })
+    for (const [ended, name] of [
+      [piped, 'pipe'],
+      [given, 'env'],
+      [filed, 'a-file'],
+    ] as const) {
+      assert.equal(ended.code, 0, ended.stderr)
+      assert.equal(ended.json.account_name, name)
+      assert.ok(!`${ended.stdout}${ended.stderr}`.includes('ghp_'))
+      // Nothing has to come back from a browser.
+      assert.doesNotMatch(ended.stderr, /serves the callback/)
+    }
+    const shown = await run(['connections', 'show', 'github@env'], { env })
+    assert.match(shown.stdout, /account name\tenv/)
+    assert.match(shown.stdout, /owner\tu-1/)
+  })
+
+  test('asks a person, saying where one is made', async () => {
+    const adding = start([...add, '--label', 'person'], { env, isTerminal: true })
+    await adding.printed(/personal access token of GitHub \(it is not shown\)/)
+    adding.stdin.write('ghp_of-a-person\r')
+    const { code, stdout, stderr } = await adding.ended
+    assert.equal(code, 0, stderr)
+    assert.match(stdout, /GitHub is connected as "person"/)
+    assert.match(stderr, /Make one at https:\/\/docs\.github\.com/)
+    assert.match(stderr, /okoro agents create NAME --grant github@person:read/)
+    assert.ok(!`${stdout}${stderr}`.includes('ghp_'))
+  })
+
+  test('says what helps when the provider refuses it, and tests and replaces it', async () => {
+    const bad = await run([...add, '--label', 'bad'], { env, input: 'ghp_nobody\n' })
+    assert.equal(bad.code, 3)
+    assert.match(bad.stderr, /Nothing was connected.*make a new one/)
+    const tested = await run(['connections', 'test', 'github@env'], { env })
+    assert.match(tested.stdout, /github \(sandbox\) "env" works/)
+    const other = await run([...add, '--reconnect', 'github@env'], { env, input: 'ghp_of-pipe\n' })
+    assert.equal(other.code, 3)
+    assert.match(other.stderr, /belongs to a different account/)
+    const confirmed = [...add, '--reconnect', 'github@env', '--confirm-account-change', '--json']
+    const changed = await run(confirmed, { env, input: 'ghp_of-pipe\n' })
+    assert.deepEqual([changed.code, changed.json.generation], [0, 2])
+  })
+
+  test('takes no credential as an argument, none at all, and no application', async () => {
+    for (const argv of [[...add, 'ghp_of-pipe'], [...add, '--credential', 'ghp_of-pipe'], add]) {
+      assert.equal((await run(argv, { env })).code, 2)
+    }
+    const nothing = await run([...add, '--label', 'none'], { env })
+    assert.match(nothing.stderr, /give it in OKORO_CREDENTIAL, in OKORO_CREDENTIAL_FILE or on/)
+    const stray = await run([...add, '--client-id', 'x'], { env, input: 'ghp_of-pipe\n' })
+    assert.match(stray.stderr, /without an application: leave --client-id out/)
+    const application = await run(['applications', 'add', 'github'], { env, input: 'x\ny\n' })
+    assert.match(application.stderr, /GitHub needs no application: okoro connections add github/)
+  })
+
+  test('is told by doctor and providers show', async () => {
+    const shown = await run(['providers', 'show', 'github'], { env })
+    assert.match(shown.stdout, /connected by\ta personal access token that you paste/)
+    assert.doesNotMatch(shown.stdout, /redirect URI/)
+    const { json } = await run(['doctor', '--json'], { env })
+    const messages = json.map(({ message }: { message: string }) => message)
+    assert.ok(messages.includes('4 connected'), messages.join())
+    assert.ok(!messages.some((message: string) => message.includes('redirect URI')))
   })
 })
 

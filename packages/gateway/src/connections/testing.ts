@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { createServer } from 'node:http'
 import { after } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { startWithings, unlimited } from '@okoro/sandbox'
@@ -69,17 +70,52 @@ export async function startSandbox(clock: TestClock) {
   }
 }
 
+type KeyAnswer = { readonly status: number; readonly body: object | string }
+
+/** A provider that takes keys: it answers `GET /user` alone, and only to whom it knows. */
+export async function startKeyProvider() {
+  const accounts = new Map<string, KeyAnswer>()
+  const seen: (readonly string[])[] = []
+  const server = createServer((request, response) => {
+    seen.push(request.rawHeaders)
+    const key = request.headers.authorization?.slice('Bearer '.length) ?? ''
+    const isProbe = request.method === 'GET' && request.url === '/user'
+    const unknown = { status: isProbe ? 401 : 404, body: { message: `Bad credentials ${key}` } }
+    const { status, body } = (isProbe && accounts.get(key)) || unknown
+    response.writeHead(status, { 'content-type': 'application/json' })
+    response.end(typeof body === 'string' ? body : JSON.stringify(body))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const address = server.address()
+  const port = typeof address === 'object' && address ? address.port : 0
+  return {
+    sandboxes: new Map([['github', `http://127.0.0.1:${port}`]]),
+    seen,
+    /** What a key is answered with; 200 and an account when there is no status. */
+    answers: (key: string, { status = 200, body }: { status?: number; body: object | string }) =>
+      accounts.set(key, { status, body }),
+    knows: (key: string, id: number, login = 'ada') =>
+      accounts.set(key, { status: 200, body: { id, login } }),
+    forgets: (key: string) => accounts.delete(key),
+  }
+}
+
 export type TestSandbox = Awaited<ReturnType<typeof startSandbox>>
 
 export type Room = ConnectionsContext & { readonly clock: TestClock }
 
-/** `sandboxUrl` null stands for a gateway that knows the real Withings only. */
+/** A text is the sandbox of Withings; null stands for a gateway that knows real providers only. */
 export async function openRoom(
   store: Store,
   clock: TestClock,
-  sandboxUrl: string | null,
+  sandbox: string | null | ReadonlyMap<string, string>,
 ): Promise<Room> {
-  const sandboxes = new Map(sandboxUrl === null ? [] : [['withings', sandboxUrl] as const])
+  const sandboxes =
+    typeof sandbox === 'string' ? new Map([['withings', sandbox]]) : (sandbox ?? new Map())
   const egress = createEgress({ sandboxOrigins: new Set(sandboxes.values()), deadlineMs: 2_000 })
   after(() => egress.close())
   const rootKey = localRootKey(new Secret(new Uint8Array(32)), randomBytes)
