@@ -8,7 +8,7 @@ import {
 } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { Malfunction, problem, type Refusal, refuse } from './errors.ts'
-import { checkFraming, refusalOfParser } from './proxy/framing.ts'
+import { checkFraming, passedOn, refusalOfParser } from './proxy/framing.ts'
 
 /** What is served once a request is known to be framed in one way. */
 export type Serve = (request: IncomingMessage, response: ServerResponse, requestId: string) => void
@@ -25,7 +25,8 @@ export type Door = {
  */
 export function createDoor(door: Door): Server {
   const server = createServer({
-    ...{ maxHeaderSize: 16_384, headersTimeout: 10_000, requestTimeout: 60_000 },
+    // A large body may take its time; one that stands still is refused by whoever reads it.
+    ...{ maxHeaderSize: 16_384, headersTimeout: 10_000, requestTimeout: 300_000 },
     // A missing Host is refused by checkFraming, with our body.
     ...{ requireHostHeader: false, keepAliveTimeout: 65_000, insecureHTTPParser: false },
   })
@@ -50,7 +51,7 @@ export function createDoor(door: Door): Server {
   server.on('clientError', (error: Error & { code?: string }, socket) => {
     const refusal = refusalOfParser(error)
     const context = { publicUrl: door.publicUrl(), requestId: door.nextRequestId() }
-    if (refusal && socket.writable) writeRaw(socket, refusal, context)
+    if (refusal && socket.writable && !passedOn.has(socket)) writeRaw(socket, refusal, context)
     else socket.destroy()
   })
   const refuseTunnel = (_request: IncomingMessage, socket: Duplex) => {

@@ -86,7 +86,8 @@ export type ComposedRequest = {
   readonly query: string | null
   /** Lower-case names, in the order they are sent; no Host, no Content-Length, no credential. */
   readonly headers: readonly (readonly [name: string, value: string])[]
-  readonly body: Uint8Array | null
+  /** `streamed` when it is passed on while it arrives and nothing was judged by it. */
+  readonly body: Uint8Array | 'streamed' | null
   /** The action inside the request, where the provider has such a thing. */
   readonly action: string | null
 }

@@ -29,6 +29,8 @@ export type Outcome = {
   readonly providerStatus: number | null
   readonly bytesIn: number
   readonly bytesOut: number
+  /** SHA-256, base64url, of a body that was streamed; null otherwise, and when it broke off. */
+  readonly requestDigest: string | null
   readonly durationMs: number
   readonly error: string | null
 }
@@ -91,7 +93,8 @@ export async function appendOutcome(
   const record = store.draft({
     ...{ kind: 'outcome', request_id: audited.requestId, attempt_no: audited.attemptNo },
     ...{ status: outcome.status, provider_status: outcome.providerStatus },
-    ...{ bytes_in: outcome.bytesIn, bytes_out: outcome.bytesOut, request_digest: null },
+    ...{ bytes_in: outcome.bytesIn, bytes_out: outcome.bytesOut },
+    request_digest: outcome.requestDigest,
     ...{ duration_ms: Math.round(outcome.durationMs), error: outcome.error, closes: number },
   })
   await store.write({ records: [record] })

@@ -1,6 +1,6 @@
 import type { DefaultGroup, DefaultValue, Endpoint } from '../catalog/endpoint.ts'
 import type { Encoding, Provider } from '../catalog/provider.ts'
-import { isRefusal, type Refusal, refuse } from '../errors.ts'
+import { isRefusal, Malfunction, type Refusal, refuse } from '../errors.ts'
 import type { ComposedRequest, Target } from '../words.ts'
 import { type Parameter, writeForm } from './form.ts'
 import { requestHeaders } from './headers.ts'
@@ -10,8 +10,8 @@ export type { AgentBody }
 
 export type AgentRequest = {
   readonly rawHeaders: readonly string[]
-  /** Null when there is none, and when it streams (`encoding: none`). */
-  readonly body: AgentBody | null
+  /** Null when there is none; it may stream where nothing reads it (`encoding: none`). */
+  readonly body: AgentBody | 'streamed' | null
   readonly nowMs: number
 }
 
@@ -40,9 +40,11 @@ function composeForm(
   agent: AgentRequest,
   provider: Provider,
 ): ComposedRequest | Refusal {
-  const ambiguity = agent.body?.bytes.length ? refuseDisguise(agent.rawHeaders) : null
+  const { body } = agent
+  if (body === 'streamed') throw new Malfunction('internal_error', 'a form is read whole')
+  const ambiguity = body?.bytes.length ? refuseDisguise(agent.rawHeaders) : null
   if (ambiguity) return ambiguity
-  const sent = readParameters(target.query, agent.body, provider)
+  const sent = readParameters(target.query, body, provider)
   if (isRefusal(sent)) return sent
   const endpoint = provider.endpointsByPath.match(target.path)?.value ?? null
   const action = chooseAction(sent, endpoint, provider)
@@ -75,7 +77,7 @@ function pass(target: Target, agent: AgentRequest, provider: Provider): Composed
     method: target.method,
     query: target.query,
     headers: requestHeaders(agent.rawHeaders, provider),
-    body: agent.body?.bytes ?? null,
+    body: agent.body === 'streamed' ? 'streamed' : (agent.body?.bytes ?? null),
     action: null,
   }
 }

@@ -5,6 +5,7 @@ import { after, test } from 'node:test'
 import { certificate, key } from '../connections/testing.ts'
 import type { AuthorizedRequest } from '../words.ts'
 import { type Answer, createUpstream, isFailure, type Upstream } from './forward.ts'
+import { Hangup } from './hangup.ts'
 
 const upstreams: Upstream[] = []
 after(() => Promise.all(upstreams.map((upstream) => upstream.close())))
@@ -39,7 +40,7 @@ function send(
   const request = { composed, query: null, headers, requestId: 'r', attemptNo: 1 }
   return upstream.forward(request as unknown as AuthorizedRequest, {
     ...{ firstByteMs: 2_000, idleMs: 2_000, ...waits },
-    signal: new AbortController().signal,
+    ...{ hangup: new Hangup(), stream: null },
   })
 }
 

@@ -1,5 +1,9 @@
+import type { Readable } from 'node:stream'
 import { type Dispatcher, Pool } from 'undici'
-import type { AuthorizedRequest } from '../words.ts'
+import { Malfunction } from '../errors.ts'
+import type { AuthorizedRequest, ComposedRequest } from '../words.ts'
+import type { BodyStream } from './body-stream.ts'
+import type { Hangup } from './hangup.ts'
 
 /** Why there was no answer, or no whole one. */
 export type ForwardError = 'upstream_unreachable' | 'upstream_invalid' | 'upstream_timeout'
@@ -34,15 +38,20 @@ export type UpstreamOptions = {
   readonly ownCa?: { readonly origins: ReadonlySet<string>; readonly pem: string }
 }
 
+/** How long one sending may take, what ends it, and the body where that was not held. */
+export type Terms = {
+  readonly firstByteMs: number
+  readonly idleMs: number
+  readonly hangup: Hangup
+  readonly stream: Pick<BodyStream, 'length' | 'readable'> | null
+}
+
 export type Upstream = {
   /**
    * Sends the request as it was judged, plus its credential, and resolves with the head of the
    * answer or with the failure. Redirects are handed back, nothing is ever sent twice.
    */
-  forward(
-    request: AuthorizedRequest,
-    waits: { readonly firstByteMs: number; readonly idleMs: number; readonly signal: AbortSignal },
-  ): Promise<Answer | Failure>
+  forward(request: AuthorizedRequest, terms: Terms): Promise<Answer | Failure>
   close(): Promise<void>
 }
 
@@ -66,18 +75,18 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     return pool
   }
   return {
-    forward: (request, waits) =>
+    forward: (request, terms) =>
       new Promise((resolve) => {
-        const { composed, headers, query } = request
-        const handler = new AnswerHandler(resolve, waits.signal)
+        const { composed, query } = request
+        const handler = new AnswerHandler(resolve, terms.hangup)
         poolOf(composed.origin).dispatch(
           {
             method: composed.method as Dispatcher.HttpMethod,
             path: query === null ? composed.path : `${composed.path}?${query}`,
-            headers: headers.flat(),
-            body: composed.body,
-            headersTimeout: waits.firstByteMs,
-            bodyTimeout: waits.idleMs,
+            headers: flatten(request.headers, terms.stream),
+            body: bodyOf(composed, terms.stream),
+            headersTimeout: terms.firstByteMs,
+            bodyTimeout: terms.idleMs,
           },
           handler,
         )
@@ -86,6 +95,19 @@ export function createUpstream(options: UpstreamOptions): Upstream {
       await Promise.all([...pools.values()].map((pool) => pool.destroy()))
     },
   }
+}
+
+function flatten(headers: AuthorizedRequest['headers'], stream: Terms['stream']): string[] {
+  const flat: string[] = []
+  for (const [name, value] of headers) flat.push(name, value)
+  if (stream?.length != null) flat.push('content-length', `${stream.length}`)
+  return flat
+}
+
+function bodyOf({ body }: ComposedRequest, stream: Terms['stream']): Uint8Array | Readable | null {
+  if (body !== 'streamed') return body
+  if (stream === null) throw new Malfunction('internal_error', 'the body to stream is missing')
+  return stream.readable
 }
 
 const aborted = new Error('the agent went away')
@@ -100,10 +122,9 @@ class AnswerHandler implements Dispatcher.DispatchHandler, Answer {
   #isAborted = false
   readonly #resolve: (answer: Answer | Failure) => void
 
-  constructor(resolve: (answer: Answer | Failure) => void, signal: AbortSignal) {
+  constructor(resolve: (answer: Answer | Failure) => void, hangup: Hangup) {
     this.#resolve = resolve
-    if (signal.aborted) this.abort()
-    else signal.addEventListener('abort', () => this.abort(), { once: true })
+    hangup.listen(() => this.abort())
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {

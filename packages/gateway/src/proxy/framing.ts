@@ -1,5 +1,7 @@
 import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
 import { type Refusal, refuse } from '../errors.ts'
+import { valuesOf } from './headers.ts'
 
 /** Header lines in one request; node itself drops what lies beyond its own limit in silence. */
 export const maxHeaderLines = 100
@@ -39,13 +41,11 @@ export function checkFraming(request: IncomingMessage): Refusal | null {
 
 const broken = (message: string): Refusal => refuse('bad_framing', message)
 
-function valuesOf(rawHeaders: readonly string[], name: string): string[] {
-  const values: string[] = []
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    if (rawHeaders[at]?.toLowerCase() === name) values.push(rawHeaders[at + 1] ?? '')
-  }
-  return values
-}
+/**
+ * Sockets whose request is being passed on while it arrives: nothing but the answer to that call
+ * may be written to them, and not before its outcome is durable (P2).
+ */
+export const passedOn = new WeakSet<Duplex>()
 
 /** The refusal for what node's parser reports through `clientError`; null to just hang up. */
 export function refusalOfParser(error: Error & { readonly code?: string }): Refusal | null {

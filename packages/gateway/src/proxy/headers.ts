@@ -110,3 +110,17 @@ function nominatedBy(rawHeaders: readonly string[]): Set<string> | null {
   }
   return nominated
 }
+
+/** The values of all header lines of this lower-case name. */
+export function valuesOf(rawHeaders: readonly string[], name: string): readonly string[] {
+  let values: string[] | null = null
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const found = rawHeaders[at] as string
+    if (found.length !== name.length || found.toLowerCase() !== name) continue
+    values ??= []
+    values.push(rawHeaders[at + 1] ?? '')
+  }
+  return values ?? none
+}
+
+const none: readonly string[] = []

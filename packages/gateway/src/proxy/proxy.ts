@@ -19,12 +19,14 @@ import type { Store } from '../store/store.ts'
 import type { ConnectionView, TokenRefusal, Verified, Verifier } from '../tokens/operation-token.ts'
 import type { AllowedRequest, Clock, ComposedRequest, Operation, Transport } from '../words.ts'
 import type { Admitted } from './admit.ts'
+import { BodyStream } from './body-stream.ts'
 import type { CallsUnderWay } from './calls-under-way.ts'
 import { type AgentBody, compose } from './compose.ts'
 import { type Failure, isFailure, type Upstream } from './forward.ts'
-import { methodOverride, responseHeaders } from './headers.ts'
+import { Hangup } from './hangup.ts'
+import { methodOverride, responseHeaders, valuesOf } from './headers.ts'
 import type { Place } from './links.ts'
-import { readBody } from './read-body.ts'
+import { hasBody, isLong, readBody, refuseLength } from './read-body.ts'
 import { type Peeked, peek, reply } from './reply.ts'
 import { resolveTarget } from './target.ts'
 
@@ -54,7 +56,9 @@ type Call = {
   readonly url: string
   readonly token: string
   readonly startedMs: number
-  readonly abort: AbortController
+  readonly hangup: Hangup
+  /** Set when the body is not held but passed on as it comes. */
+  stream: BodyStream | null
   /** Set when the call is ended because its permission has gone. */
   isCut: boolean
 }
@@ -111,7 +115,7 @@ async function walk(call: Call): Promise<Refusal | null> {
 
 function cut(call: Call): void {
   call.isCut = true
-  call.abort.abort()
+  call.hangup.happen()
   call.response.destroy()
 }
 
@@ -125,18 +129,19 @@ function begin(
     const known = [...parts.catalog.providers.keys()].join(', ')
     return refuse('unknown_provider', `There is no such provider here. There are: ${known}.`)
   }
-  if ((request.headersDistinct.authorization?.length ?? 0) > 1) {
+  const credentials = valuesOf(request.rawHeaders, 'authorization')
+  if (credentials.length > 1) {
     return refuse('invalid_token', 'Send exactly one Authorization header.')
   }
-  const bearer = /^bearer +([\w.~+/=-]+) *$/i.exec(request.headers.authorization ?? '')
+  const bearer = /^bearer +([\w.~+/=-]+) *$/i.exec(credentials[0] ?? '')
   if (!bearer?.[1]) {
     return refuse(
       'invalid_token',
       'Send an operation token as Authorization: Bearer …; POST /t/tokens exchanges your service token for one.',
     )
   }
-  const abort = new AbortController()
-  response.once('close', () => response.writableFinished || abort.abort())
+  const hangup = new Hangup()
+  response.once('close', () => response.writableFinished || hangup.happen())
   const url = split?.[2] ?? ''
   const startedMs = performance.now()
   return {
@@ -148,17 +153,29 @@ function begin(
     url,
     token: bearer[1],
     startedMs,
-    abort,
+    hangup,
+    stream: null,
     isCut: false,
   }
 }
 
-async function bodyOf({ request, response, provider }: Call): Promise<AgentBody | Refusal> {
+/** Held whole where it is judged or short; else nothing of it is read before it is sent on. */
+async function bodyOf(call: Call): Promise<AgentBody | 'streamed' | null | Refusal> {
+  const { request, response, provider } = call
   const override = methodOverride(request.rawHeaders)
   if (override) return override
-  const types = request.headersDistinct['content-type'] ?? []
+  if (!hasBody(request)) return null
+  const types = valuesOf(request.rawHeaders, 'content-type')
   if (types.length > 1) return refuse('bad_body', 'There is more than one Content-Type.')
-  const bytes = await readBody(request, response, provider.limits.maxBodyBytes)
+  const { maxBodyBytes: maxBytes, idleSeconds } = provider.limits
+  const limits = { maxBytes, idleMs: idleSeconds * 1000 }
+  if (provider.encoding === 'none' && isLong(request)) {
+    const refusal = refuseLength(request, maxBytes)
+    if (refusal) return refusal
+    call.stream = new BodyStream(request, response, limits)
+    return 'streamed'
+  }
+  const bytes = await readBody(request, response, limits)
   return isRefusal(bytes) ? bytes : { contentType: types[0] ?? null, bytes }
 }
 
@@ -178,21 +195,30 @@ async function attempt(
       ? parts.credentials.take(connectionId)
       : parts.credentials.renew(connectionId, expiredVersion))
     if (isRefusal(taken)) {
-      await close(call, appended, { status: null, providerStatus: null, error: taken.code })
+      const unsent = { ...appended, bytesIn: 0 }
+      await close(call, unsent, { status: null, providerStatus: null, error: taken.code })
       return taken
     }
     const peeked = await send(call, appended, taken.credential)
     if (isRefusal(peeked)) return peeked
     const isExpired = saysExpired(provider, peeked)
-    if (isExpired && !taken.isRenewable) parts.credentials.doubt(connectionId, taken.version)
-    if (!isExpired || !taken.isRenewable || attemptNo > 1) {
-      return await giveBack(call, appended, peeked)
-    }
+    const isRenewable = isExpired && taken.isRenewable
+    if (isExpired && !isRenewable) parts.credentials.doubt(connectionId, taken.version)
+    if (isRenewable && call.stream) await renewForNext(call, connectionId, taken.version)
+    if (!isRenewable || call.stream || attemptNo > 1) return await giveBack(call, appended, peeked)
     const { status } = peeked.answer
     peeked.answer.abort()
     await close(call, appended, { status, providerStatus: peeked.envelope?.value ?? null })
     expiredVersion = taken.version
   }
+}
+
+/**
+ * A streamed body is gone and can't be sent again: the agent gets the provider's own answer, and
+ * its next call a new credential. What fails here is on record, and fails again in front of that.
+ */
+const renewForNext = async ({ parts }: Call, connectionId: string, version: number) => {
+  await parts.credentials.renew(connectionId, version).catch(() => {})
 }
 
 type Attempt = Appended & { readonly verified: Verified; readonly bytesIn: number }
@@ -219,7 +245,7 @@ async function appendAttempt(
       policyEpoch: current.policyEpoch,
     })
     if (appended !== 'stale') {
-      return { ...appended, verified: current, bytesIn: composed.body?.length ?? 0 }
+      return { ...appended, verified: current, bytesIn: heldBytesOf(composed)?.length ?? 0 }
     }
     const again = await parts.verifier.verify(call.token, provider.name)
     if (isRefusal(again)) return await deny(call, current, { refusal: again, composed, attemptNo })
@@ -237,16 +263,18 @@ async function send(
   appended: Attempt,
   credential: Parameters<typeof inject>[1],
 ): Promise<Peeked | Refusal> {
-  const { parts, provider, abort } = call
+  const { parts, provider, hangup, stream } = call
   const { firstByteSeconds, idleSeconds } = provider.limits
   try {
     const authorized = inject(appended.audited, credential, provider)
-    const waits = { firstByteMs: firstByteSeconds * 1000, idleMs: idleSeconds * 1000 }
-    const answer = await parts.upstream.forward(authorized, { ...waits, signal: abort.signal })
+    const terms = { firstByteMs: firstByteSeconds * 1000, idleMs: idleSeconds * 1000 }
+    const answer = await parts.upstream.forward(authorized, { ...terms, hangup, stream })
     if (!isFailure(answer)) return await peek(answer, provider.envelope)
-    const error = abort.signal.aborted ? goneBecause(call) : answer.error
-    await close(call, appended, { status: null, providerStatus: null, error })
-    return refuseFailure(provider, answer)
+    const refusal = stream?.refusal ?? refuseFailure(provider, answer)
+    const error = brokenBecause(call, refusal.code)
+    const sent = answer.mayHaveArrived ? appended : { ...appended, bytesIn: 0 }
+    await close(call, sent, { status: null, providerStatus: null, error })
+    return refusal
   } catch (error) {
     await close(call, appended, { status: null, providerStatus: null, error: 'internal_error' })
     throw error
@@ -279,7 +307,7 @@ async function giveBack(call: Call, appended: Attempt, peeked: Peeked): Promise<
       status: peeked.answer.status,
       providerStatus: peeked.envelope?.value ?? null,
       bytesOut,
-      error: error !== null && call.abort.signal.aborted ? goneBecause(call) : error,
+      error: error && brokenBecause(call, error),
     }),
   )
   return null
@@ -291,7 +319,11 @@ function placeOf({ parts, provider, url }: Call, { audited }: Attempt): Place {
   return { provider, publicUrl: parts.publicUrl, calledPath, sentTo: origin + path }
 }
 
-const goneBecause = ({ isCut }: Call) => (isCut ? 'cut' : 'client_gone')
+/** The one who broke it off before the other side noticed; else `error`, what that side saw. */
+function brokenBecause({ hangup, isCut, stream }: Call, error: string): string {
+  if (hangup.hasHappened) return isCut ? 'cut' : 'client_gone'
+  return stream?.refusal?.code ?? error
+}
 
 async function close(
   call: Call,
@@ -303,8 +335,11 @@ async function close(
     readonly error?: string | null
   },
 ): Promise<void> {
+  const { stream } = call
   await appendOutcome(call.parts.store, appended, {
-    ...{ bytesOut: 0, error: null, ...outcome, bytesIn: appended.bytesIn },
+    ...{ bytesOut: 0, error: null, ...outcome },
+    bytesIn: stream?.bytesSent ?? appended.bytesIn,
+    requestDigest: stream?.digest ?? null,
     durationMs: performance.now() - call.startedMs,
   })
 }
@@ -357,7 +392,7 @@ function factsOf(
   { composed, attemptNo }: { composed: ComposedRequest | null; attemptNo: number },
 ): CallFacts {
   const { parts, provider, request, requestId } = call
-  const body = composed?.body ?? null
+  const body = composed && heldBytesOf(composed)
   return {
     ...{ requestId, attemptNo, operation, agentName },
     ...{ connectionLabel: connection?.label ?? null, owner: connection?.owner ?? null },
@@ -370,6 +405,8 @@ function factsOf(
     requestDigest: body && hash('sha256', body, 'base64url'),
   }
 }
+
+const heldBytesOf = ({ body }: ComposedRequest) => (body === 'streamed' ? null : body)
 
 function transportOf({ sandbox }: Provider, origin: string): Transport {
   if (!origin.startsWith('https:')) return 'plain'

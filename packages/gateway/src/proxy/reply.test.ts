@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { after, test } from 'node:test'
 import type { AuthorizedRequest } from '../words.ts'
 import { createUpstream, isFailure } from './forward.ts'
+import { Hangup } from './hangup.ts'
 import { peek, type Returned, reply } from './reply.ts'
 
 /** P2 over real sockets: a provider, this room, and an agent that counts the bytes it has. */
@@ -34,7 +35,7 @@ async function returned(provider: RequestListener, settle: (gate: Promise<void>)
     }
     const request = { composed, query: null, headers: [], requestId: 'r', attemptNo: 1 }
     const answer = await upstream.forward(request as unknown as AuthorizedRequest, {
-      ...{ firstByteMs: 5_000, idleMs: 5_000, signal: new AbortController().signal },
+      ...{ firstByteMs: 5_000, idleMs: 5_000, hangup: new Hangup(), stream: null },
     })
     if (isFailure(answer)) throw new Error(answer.error)
     const peeked = { ...(await peek(answer, null)), headers: answer.rawHeaders }
@@ -125,4 +126,43 @@ test('when the outcome cannot be written the message is cut', async () => {
   assert.ok(body(after).length < 10, after)
   const chunked = await returned((_request, response) => void response.end('all of it'), fail)
   assert.ok(!chunked.after.includes('\r\n0\r\n'), chunked.after)
+})
+
+test('an agent that goes away while its answer is paused leaves its socket to the next call', async () => {
+  const narrow = createUpstream({ connectMs: 5_000, connections: 1 })
+  after(() => narrow.close())
+  let sent = 0
+  const origin = `http://127.0.0.1:${await listening((_request, response) => {
+    sent += 1
+    response.end(sent === 1 ? Buffer.alloc(50_000_000, 'a') : 'short')
+  })}`
+  const ended: Returned[] = []
+  const isPaused = Promise.withResolvers<void>()
+  const port = await listening(async (_request, response) => {
+    const composed = {
+      ...{ provider: 'any', agentMethod: 'GET', method: 'GET', origin, path: '/' },
+      ...{ query: null, headers: [], body: null, action: null },
+    }
+    const request = { composed, query: null, headers: [], requestId: 'r', attemptNo: 1 }
+    const answer = await narrow.forward(request as unknown as AuthorizedRequest, {
+      ...{ firstByteMs: 50_000, idleMs: 50_000, hangup: new Hangup(), stream: null },
+    })
+    if (isFailure(answer)) throw new Error(answer.error)
+    const look = setInterval(() => response.writableNeedDrain && isPaused.resolve(), 5)
+    const peeked = { ...(await peek(answer, null)), headers: answer.rawHeaders }
+    await reply(peeked, response, async (how) => void ended.push(how))
+    clearInterval(look)
+  })
+  const leaving = connect(port, '127.0.0.1', () => {
+    leaving.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  })
+  leaving.pause()
+  await isPaused.promise
+  leaving.destroy()
+  const next = await fetch(`http://127.0.0.1:${port}/`)
+  assert.equal(await next.text(), 'short')
+  assert.deepEqual(
+    ended.map(({ error }) => error),
+    ['client_gone', null],
+  )
 })

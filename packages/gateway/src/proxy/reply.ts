@@ -27,8 +27,9 @@ type Flow = {
  * Reads the head of an answer and, where the provider hides its status in the body, so much of it
  * that the status is known. Resolves at once where there is no envelope.
  */
-export function peek(answer: Answer, envelope: Envelope | null): Promise<Peeked> {
+export function peek(answer: Answer, envelope: Envelope | null): Peeked | Promise<Peeked> {
   const status = envelope && isPlainJson(answer) ? new EnvelopeStatus(envelope.status) : null
+  if (status === null) return unread(answer)
   return new Promise((resolve) => {
     const chunks: Buffer[] = []
     let held = 0
@@ -53,11 +54,11 @@ export function peek(answer: Answer, envelope: Envelope | null): Promise<Peeked>
     }
     answer.drainTo({
       chunk: (bytes) => {
-        status?.read(bytes)
+        status.read(bytes)
         if (flow) return flow.chunk(bytes)
         chunks.push(bytes)
         held += bytes.length
-        const isKnown = status === null || status.isDone || held > peekBytes
+        const isKnown = status.isDone || held > peekBytes
         if (isKnown) settle()
         // Between the settling and the taking over nothing may flow by.
         return !isKnown
@@ -65,9 +66,18 @@ export function peek(answer: Answer, envelope: Envelope | null): Promise<Peeked>
       end: () => finish('ended'),
       fail: finish,
     })
-    if (status === null) settle()
   })
 }
+
+const unread = (answer: Answer): Peeked => ({
+  ...{ answer, envelope: null, chunks: [] },
+  flowTo: (next) =>
+    answer.drainTo({
+      chunk: next.chunk,
+      end: () => next.end('ended'),
+      fail: next.end,
+    }),
+})
 
 /** A compressed body can't be read in passing; identity was asked for. */
 function isPlainJson({ rawHeaders }: Answer): boolean {
@@ -97,7 +107,8 @@ export function reply(
   response: ServerResponse,
   settle: (returned: Returned) => Promise<void>,
 ): Promise<void> {
-  const { answer, headers } = peeked
+  const { answer } = peeked
+  const headers = [...peeked.headers]
   const isEventStream = isEndless(headers)
   return new Promise((resolve) => {
     let held: Buffer | null = null
@@ -132,10 +143,16 @@ export function reply(
     response.on('drain', () => answer.resume())
     response.on('close', () => {
       if (response.writableFinished || isOver) return
-      answer.abort()
       void over('client_gone')
+      answer.abort()
     })
-    response.writeHead(answer.status, [...headers, ...ownHeaders(response)])
+    for (const name of response.getHeaderNames()) {
+      // `writeHead` with a list drops what was set before.
+      headers.push(name, String(response.getHeader(name)))
+    }
+    // The provider has answered before the whole body came: nobody waits for the rest of it.
+    if (!response.req.complete) headers.push('connection', 'close')
+    response.writeHead(answer.status, headers)
     let flows = true
     for (const chunk of peeked.chunks) flows = pass(chunk) && flows
     peeked.flowTo({ chunk: pass, end })
@@ -151,7 +168,3 @@ function isEndless(headers: readonly string[]): boolean {
     )
   return has('content-type', /^text\/event-stream\b/i) && !has('content-length', /./)
 }
-
-/** Headers that were set on the response before: `writeHead` with an array would drop them. */
-const ownHeaders = (response: ServerResponse): string[] =>
-  response.getHeaderNames().flatMap((name) => [name, String(response.getHeader(name))])

@@ -37,7 +37,12 @@ export type House = Awaited<ReturnType<typeof openHouse>>
 const publicUrl = 'http://gateway.test'
 const providers = fileURLToPath(new URL('../../../../providers', import.meta.url))
 
-export async function openHouse(limits = { perSecond: 1_000, burst: 1_000, concurrent: 200 }) {
+const noLimits = { perSecond: 1_000, burst: 1_000, concurrent: 200 }
+
+/** A second provider, which grants a token for any code; its folder and where it listens. */
+export type Also = { readonly name: string; readonly folder: string; readonly origin: string }
+
+export async function openHouse(limits = noLimits, also: Also | null = null) {
   const folder = mkdtempSync(join(tmpdir(), 'okoro-house-'))
   const sandbox = await startWithings({ limits: unlimited })
   const clock = Date.now
@@ -51,11 +56,14 @@ export async function openHouse(limits = { perSecond: 1_000, burst: 1_000, concu
   )
   const vault = await openVault({ store, rootKey, clock, random: randomBytes })
   const keys = await openSigningKeys({ store, vault, clock })
-  const catalog = await loadCatalog([providers], new Map([['withings', sandbox.url]]))
-  const egress = createEgress({ sandboxOrigins: new Set([sandbox.url]) })
+  const sandboxes = new Map([['withings', sandbox.url]])
+  if (also) sandboxes.set(also.name, also.origin)
+  const catalog = await loadCatalog([providers, ...(also ? [also.folder] : [])], sandboxes)
+  const egress = createEgress({ sandboxOrigins: new Set(sandboxes.values()) })
   const { fetch: reach } = egress
   const context = { store, vault, catalog, publicUrl, clock, random: randomBytes, fetch: reach }
   const connectionId = await connect(context, sandbox)
+  const alsoId = also && (await connectAlso(context, also.name))
   await addAgent(store, 'agt_1')
   const verifier = createVerifier({ store, keys, publicUrl, clock })
   const underWay = createCallsUnderWay()
@@ -81,7 +89,11 @@ export async function openHouse(limits = { perSecond: 1_000, burst: 1_000, concu
   const port = await listenOn(door, { host: '127.0.0.1', port: 0, setting: 'OKORO_PORT' })
   const grant = (given: Partial<Grant> & { id: string }) =>
     addGrant(store, { connectionId, ...given })
-  const token = async (scope: Scope = 'read', actions: readonly string[] | null = null) => {
+  const token = async (
+    scope: Scope = 'read',
+    actions: readonly string[] | null = null,
+    provider = 'withings',
+  ) => {
     const issued = await issue(
       { store, keys, catalog, publicUrl, clock, random: randomBytes },
       {
@@ -92,7 +104,7 @@ export async function openHouse(limits = { perSecond: 1_000, burst: 1_000, concu
           expiresAt: null,
         } as never,
         asked: {
-          ...{ provider: 'withings', scope, intent: 'prove the straight path', ttl: 300 },
+          ...{ provider, scope, intent: 'prove the straight path', ttl: 300 },
           ...(actions && { actions }),
         } as never,
         ...{ policyEpoch: store.policyEpoch(), requestId: 'req_issue' },
@@ -109,7 +121,18 @@ export async function openHouse(limits = { perSecond: 1_000, burst: 1_000, concu
     return (await answer.json().catch(() => null)) as never
   }
   return {
-    ...{ store, verifier, underWay, connectionId, port, malfunctions, grant, token, control },
+    ...{
+      store,
+      verifier,
+      underWay,
+      connectionId,
+      alsoId,
+      port,
+      malfunctions,
+      grant,
+      token,
+      control,
+    },
     ...{ url: `http://127.0.0.1:${port}/p/withings`, sandbox },
     received: async () =>
       ((await control('GET', '/received')) as { requests: readonly Received[] }).requests,
@@ -167,6 +190,24 @@ async function connect(
   const back = new URL(consent.headers.get('location') ?? '')
   const finished = await finish(context, {
     ...{ provider: 'withings', parameters: back.searchParams },
+    cookie: (name) => (name === opened.cookie.name ? opened.cookie.value : undefined),
+  })
+  if (!('connection' in finished)) throw new Error(JSON.stringify(finished))
+  return finished.connection.id
+}
+
+async function connectAlso(
+  context: Parameters<typeof beginFlow>[0],
+  provider: string,
+): Promise<string> {
+  await addApplication(context, { provider, clientId: 'client-2', secret: new Secret('secret-2') })
+  const flow = await beginFlow(context, { provider })
+  if (isRefusal(flow)) throw new Error(flow.message)
+  const opened = await openLink(context, flow.link.slice(flow.link.lastIndexOf('/') + 1))
+  if (!('redirectTo' in opened)) throw new Error(JSON.stringify(opened))
+  const state = new URL(opened.redirectTo).searchParams.get('state') ?? ''
+  const finished = await finish(context, {
+    ...{ provider, parameters: new URLSearchParams({ code: 'any', state }) },
     cookie: (name) => (name === opened.cookie.name ? opened.cookie.value : undefined),
   })
   if (!('connection' in finished)) throw new Error(JSON.stringify(finished))
