@@ -124,7 +124,7 @@ test('the data folder is readable by its owner alone and holds no leftovers', as
   assert.equal((await stat(dataDir)).mode & 0o777, 0o700)
 })
 
-for (const content of ['{"version":1,"tok', '{"version":2}', 'null', '']) {
+for (const content of ['{"version":1,"tok', '{"version":3}', 'null', '']) {
   test(`a state file of ${JSON.stringify(content)} is refused, not replaced`, async () => {
     await using folder = await temporaryFolder()
     await writeFile(join(folder.path, 'withings.json'), content)

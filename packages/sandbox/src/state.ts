@@ -15,7 +15,7 @@ export type Subscription = {
   readonly comment: string
 }
 
-/** What calls have changed about the demo person's data, which otherwise follows from the seed. */
+/** What calls have changed about a person's data, which otherwise follows from the seed. */
 export type Edits = {
   /** By measure group: does the person say that it is theirs, and since when (epoch seconds)? */
   readonly confirmations: Readonly<Record<string, { isConfirmed: boolean; at: number }>>
@@ -23,20 +23,27 @@ export type Edits = {
   readonly unlinkedMacs: readonly string[]
 }
 
+const noEdits: Edits = { confirmations: {}, linkedMacs: [], unlinkedMacs: [] }
+
 type Saved = {
-  readonly version: 1
+  readonly version: 2
   readonly advanceSeconds: number
   readonly applications: readonly Application[]
   readonly tokens: readonly TokenPair[]
   readonly subscriptions: readonly Subscription[]
-  readonly edits: Edits
+  readonly edits: Readonly<Record<number, Edits>>
 }
+
+/** The first format knew one person; what that one had changed about the data is let go. */
+type SavedFirst = Omit<Saved, 'version' | 'edits'> & { readonly version: 1 }
 
 /** Everything the sandbox must still know after it was killed. */
 export type State = {
   advanceSeconds: number
   subscriptions: readonly Subscription[]
-  edits: Edits
+  readonly editsOf: (userId: number) => Edits
+  /** Changes and saves. */
+  readonly edit: (userId: number, changes: Partial<Edits>) => void
   readonly applications: Map<string, Application>
   readonly tokens: Tokens
   /** Returns once the state is on disk; callers answer only after it. */
@@ -51,33 +58,39 @@ export type State = {
 export function openState(dataDir: string | undefined): State {
   const file = dataDir === undefined ? null : openFile(dataDir, 'withings.json')
   const saved = readSaved(file?.read() ?? null)
+  let edits = saved?.edits ?? {}
   const state: State = {
     advanceSeconds: saved?.advanceSeconds ?? 0,
     subscriptions: saved?.subscriptions ?? [],
-    edits: saved?.edits ?? { confirmations: {}, linkedMacs: [], unlinkedMacs: [] },
+    editsOf: (userId) => edits[userId] ?? noEdits,
+    edit: (userId, changes) => {
+      edits = { ...edits, [userId]: { ...state.editsOf(userId), ...changes } }
+      state.save()
+    },
     applications: new Map(saved?.applications.map((app) => [app.clientId, app])),
     tokens: new Tokens(saved?.tokens ?? []),
-    save: () => file?.write(JSON.stringify(snapshot(state))),
+    save: () => file?.write(JSON.stringify(snapshot(state, edits))),
   }
   return state
 }
 
-function snapshot(state: State): Saved {
+function snapshot(state: State, edits: Saved['edits']): Saved {
   return {
-    version: 1,
+    version: 2,
     advanceSeconds: state.advanceSeconds,
     applications: [...state.applications.values()],
     tokens: state.tokens.all(),
     subscriptions: state.subscriptions,
-    edits: state.edits,
+    edits,
   }
 }
 
 function readSaved(text: string | null): Saved | null {
   if (text === null) return null
   try {
-    const saved = JSON.parse(text) as Saved
-    if (saved.version === 1) return saved
+    const saved = JSON.parse(text) as Saved | SavedFirst
+    if (saved.version === 2) return saved
+    if (saved.version === 1) return { ...saved, version: 2, edits: {} }
   } catch {
     // cut bytes and foreign ones get the same advice
   }

@@ -1,5 +1,6 @@
 import { type Sandbox, type SandboxOptions, startWithings, unlimited } from './index.ts'
 import type { Scope } from './oauth/scope.ts'
+import { sign } from './oauth/signature.ts'
 
 /** For tests: the application that they are. */
 export const application = {
@@ -129,6 +130,20 @@ export function refresh({ post }: Pick<Started, 'post'>, token: string, changes:
     refresh_token: token,
     ...changes,
   })
+}
+
+/** A nonce for one signed call. */
+export async function nonceOf(sandbox: Pick<Started, 'post'>): Promise<string> {
+  const fields = { action: 'getnonce', client_id: application.clientId, timestamp: '1795407212' }
+  const signature = sign(application.clientSecret, fields)
+  const form = { ...fields, signature }
+  return (await sandbox.post<{ nonce: string }>('/v2/signature', form)).body.nonce
+}
+
+/** The fields that sign a call. */
+export function signed(action: string, nonce: string) {
+  const fields = { action, client_id: application.clientId, nonce }
+  return { ...fields, signature: sign(application.clientSecret, fields) }
 }
 
 async function post<Body>(url: string, form: Form, token?: string): Promise<Envelope<Body>> {

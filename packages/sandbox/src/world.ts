@@ -1,8 +1,6 @@
 import { Limits } from './limits/limits.ts'
 import type { LimitSettings } from './limits/settings.ts'
-import { Codes } from './oauth/codes.ts'
-import { Consents } from './oauth/consents.ts'
-import { Nonces } from './oauth/nonces.ts'
+import { Codes, Consents, Nonces } from './oauth/one-time.ts'
 import { openState, type State } from './state.ts'
 
 /** All that a call may touch: wired once in index.ts and passed in. */

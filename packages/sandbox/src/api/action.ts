@@ -1,4 +1,5 @@
 import { type Answer, invalidParam, refusals } from '../answer.ts'
+import { seedOf } from '../data/person.ts'
 import type { ApiRequest } from '../http/request.ts'
 import type { Scope } from '../oauth/scope.ts'
 import type { TokenPair } from '../oauth/tokens.ts'
@@ -13,6 +14,7 @@ export type Call<Values> = {
   readonly params: Values
   readonly token: TokenPair
   readonly world: World
+  /** What the person's past follows from. */
   readonly seed: string
   /** Epoch seconds. */
   readonly now: number
@@ -38,7 +40,8 @@ export function withToken<Values>(
     if (!hasAny(token, scopes)) return refusals.insufficientScope
     const read = readParams(params, request.params)
     if (!read.ok) return invalidParam(read.name)
-    return run({ params: read.values, token, world, seed: world.seed, now: world.now() })
+    const seed = seedOf(world.seed, token.userId)
+    return run({ params: read.values, token, world, seed, now: world.now() })
   }
 }
 

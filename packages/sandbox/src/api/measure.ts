@@ -27,12 +27,13 @@ export const getMeasures = withToken(
       offset: optional(whole),
     },
   },
-  ({ params, seed, now, world }) => {
+  ({ params, seed, now, token, world }) => {
+    const edits = world.state.editsOf(token.userId)
     const category = params.category ?? 1
     if (category !== 1 && category !== 2) return invalidParam('category')
     const types = [params.meastypes ?? [], params.meastype ?? []].flat()
     const groups = measureGroups(seed, now)
-      .flatMap((group) => withEdits(group, world.state.edits))
+      .flatMap((group) => withEdits(group, edits))
       .filter((group) => group.category === category)
       .filter((group) => isWithin(params, group.date) && group.modified > (params.lastupdate ?? 0))
       .flatMap((group) => withTypes(group, types))
@@ -58,14 +59,12 @@ export const confirmUser = withToken(
     scopes: ['user.metrics'],
     params: { grpid: required(whole), is_confirmed: required(flag) },
   },
-  ({ params, seed, now, world }): Answer => {
+  ({ params, seed, now, token: { userId }, world: { state } }): Answer => {
     const isKnown = measureGroups(seed, now).some(({ grpid }) => grpid === params.grpid)
     if (!isKnown) return invalidParam('grpid')
-    const { state } = world
     const confirmation = { isConfirmed: params.is_confirmed, at: now }
-    const confirmations = { ...state.edits.confirmations, [params.grpid]: confirmation }
-    state.edits = { ...state.edits, confirmations }
-    state.save()
+    const { confirmations } = state.editsOf(userId)
+    state.edit(userId, { confirmations: { ...confirmations, [params.grpid]: confirmation } })
     return ok()
   },
 )

@@ -2,7 +2,8 @@ import { type Answer, refusals } from '../answer.ts'
 import type { ApiRequest } from '../http/request.ts'
 import { callerOf } from '../limits/caller.ts'
 import { getNonce } from '../oauth/signature.ts'
-import { requestToken, revoke } from '../oauth/token.ts'
+import { getDemoAccess, revoke } from '../oauth/signed.ts'
+import { requestToken } from '../oauth/token.ts'
 import type { World } from '../world.ts'
 import type { Action } from './action.ts'
 import { getActivity, getIntradayActivity, getWorkouts } from './activity.ts'
@@ -20,7 +21,7 @@ import { getDevices, getGoals, getUser, linkDevices, unlinkDevice } from './user
 
 /** Every action by its path: one path, many verbs. */
 const services: Readonly<Record<string, Readonly<Record<string, Action>>>> = {
-  '/v2/oauth2': { requesttoken: requestToken, revoke },
+  '/v2/oauth2': { requesttoken: requestToken, revoke, getdemoaccess: getDemoAccess },
   '/v2/signature': { getnonce: getNonce },
   '/measure': { getmeas: getMeasures },
   '/v2/measure': {

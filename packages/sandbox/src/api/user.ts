@@ -12,9 +12,9 @@ export const getDevices = withToken(
     scopes: ['user.info'],
     params: {},
   },
-  ({ seed, now, world }) =>
+  ({ seed, now, token, world }) =>
     ok({
-      devices: linkedDevices(world.state.edits).map((device) => ({
+      devices: linkedDevices(world.state.editsOf(token.userId)).map((device) => ({
         type: device.type,
         battery: device.battery,
         model: device.model,
@@ -64,13 +64,13 @@ export const linkDevices = withToken(
     scopes: ['user.info'],
     params: { mac_addresses: required(macs) },
   },
-  ({ params, world }) => {
-    const { state } = world
+  ({ params, token: { userId }, world: { state } }) => {
+    const edits = state.editsOf(userId)
     const added = params.mac_addresses
-    const linkedMacs = [...new Set([...state.edits.linkedMacs, ...added])]
-    const unlinkedMacs = state.edits.unlinkedMacs.filter((it) => !added.includes(it))
-    state.edits = { ...state.edits, linkedMacs, unlinkedMacs }
-    state.save()
+    state.edit(userId, {
+      linkedMacs: [...new Set([...edits.linkedMacs, ...added])],
+      unlinkedMacs: edits.unlinkedMacs.filter((it) => !added.includes(it)),
+    })
     return ok()
   },
 )
@@ -81,16 +81,16 @@ export const unlinkDevice = withToken(
     scopes: ['user.info'],
     params: { mac_address: required(mac) },
   },
-  ({ params, world }) => {
-    const { state } = world
+  ({ params, token: { userId }, world: { state } }) => {
+    const edits = state.editsOf(userId)
     const gone = params.mac_address
-    if (!linkedDevices(state.edits).some((device) => device.mac === gone)) {
+    if (!linkedDevices(edits).some((device) => device.mac === gone)) {
       return invalidParam('mac_address')
     }
-    const linkedMacs = state.edits.linkedMacs.filter((it) => it !== gone)
-    const unlinkedMacs = [...state.edits.unlinkedMacs, gone]
-    state.edits = { ...state.edits, linkedMacs, unlinkedMacs }
-    state.save()
+    state.edit(userId, {
+      linkedMacs: edits.linkedMacs.filter((it) => it !== gone),
+      unlinkedMacs: [...edits.unlinkedMacs, gone],
+    })
     return ok()
   },
 )
@@ -98,7 +98,7 @@ export const unlinkDevice = withToken(
 /** `/v2/user` `get` is for contract partners; everybody else was seen to get 503. */
 export const getUser: Action = () => refuse(503, 'Invalid Params: this action needs a contract')
 
-/** The demo person's own devices less the unlinked, then the linked ones: scales, for all we know. */
+/** The person's own devices less the unlinked, then the linked ones: scales, for all we know. */
 function linkedDevices({ linkedMacs, unlinkedMacs }: Edits): readonly Device[] {
   const own: readonly Device[] = Object.values(devices)
   const added = linkedMacs.filter((it) => !own.some((device) => device.mac === it))

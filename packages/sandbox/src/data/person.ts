@@ -1,8 +1,18 @@
 import { randomFor } from './random.ts'
 
-/** The one person of the sandbox, who is signed in at the consent page. */
-export function demoUserId(seed: string): number {
+/** The person who is signed in at the consent page. */
+export function signedInUserId(seed: string): number {
   return 20_000_000 + randomFor(seed, 'user', 0).whole(0, 9_999_999)
+}
+
+/** The dummy account of `mode=demo` and `getdemoaccess`: another person with another past. */
+export function demoUserId(seed: string): number {
+  return signedInUserId(seed) + 10_000_000
+}
+
+/** What a person's past follows from. */
+export function seedOf(seed: string, userId: number): string {
+  return userId === demoUserId(seed) ? `${seed}\ndemo` : seed
 }
 
 /** Slow waves around the means, so that a week looks like a trend and years stay plausible. */

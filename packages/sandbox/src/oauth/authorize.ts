@@ -1,8 +1,8 @@
-import { demoUserId } from '../data/person.ts'
+import { demoUserId, signedInUserId } from '../data/person.ts'
 import type { Reply } from '../http/reply.ts'
 import type { World } from '../world.ts'
 import { consentPage, errorPage } from './consent-page.ts'
-import type { Consent } from './consents.ts'
+import type { Consent } from './one-time.ts'
 import { parseScopes } from './scope.ts'
 import { randomToken } from './tokens.ts'
 
@@ -32,7 +32,7 @@ export function answerConsent(form: URLSearchParams, world: World): Reply {
     {
       clientId: consent.clientId,
       redirectUri: consent.redirectUri,
-      userId: demoUserId(world.seed),
+      userId: consent.userId,
       scopes: chosen,
     },
     world.now(),
@@ -54,14 +54,19 @@ function judge(search: URLSearchParams, world: World): Consent | string {
   if (scopes === null) return 'The scope must be a comma-separated list of known scopes.'
   const state = search.get('state') ?? ''
   if (state === '') return 'The state is required.'
-  if (!['demo', null].includes(search.get('mode'))) return 'The mode must be "demo" or absent.'
-  return { clientId: application.clientId, redirectUri, scopes, state }
+  const mode = search.get('mode')
+  if (mode !== 'demo' && mode !== null) return 'The mode must be "demo" or absent.'
+  const userId = mode === 'demo' ? demoUserId(world.seed) : signedInUserId(world.seed)
+  return { clientId: application.clientId, redirectUri, userId, scopes, state }
 }
 
 function ask(consent: Consent, world: World, notice: string | null): Reply {
   const request = randomToken()
   world.consents.put(request, consent, world.now())
-  return consentPage({ request, clientId: consent.clientId, scopes: consent.scopes, notice })
+  const isDemo = consent.userId === demoUserId(world.seed)
+  const person = isDemo ? 'Demo account' : 'Demo person'
+  const { clientId, scopes } = consent
+  return consentPage({ request, person, clientId, scopes, notice })
 }
 
 /** Appends to the URI as text, so that its own query stays as it was registered. */

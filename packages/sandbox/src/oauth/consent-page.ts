@@ -4,17 +4,20 @@ import { type Scope, scopes } from './scope.ts'
 
 export type ConsentPage = {
   readonly request: string
+  /** Who is signed in. */
+  readonly person: string
   readonly clientId: string
   readonly scopes: readonly Scope[]
   readonly notice: string | null
 }
 
-/** The page that asks the demo person. Works without script, by keyboard and by screen reader. */
-export function consentPage({ request, clientId, scopes: asked, notice }: ConsentPage): Reply {
+/** The page that asks the person. Works without script, by keyboard and by screen reader. */
+export function consentPage({ scopes: asked, ...shown }: ConsentPage): Reply {
+  const { request, person, clientId, notice } = shown
   return page(
     notice === null ? 200 : 400,
     'Allow access?',
-    `<p class="who">Signed in as <strong>Demo person</strong></p>
+    `<p class="who">Signed in as <strong>${escapeHtml(person)}</strong></p>
     <h1>Share your health data?</h1>
     <p>The application <strong>${escapeHtml(clientId)}</strong> asks for permission to:</p>
     ${notice === null ? '' : `<p class="notice" role="alert">${escapeHtml(notice)}</p>`}

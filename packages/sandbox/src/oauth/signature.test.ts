@@ -4,14 +4,16 @@ import {
   allow,
   application,
   connect,
+  nonceOf,
   redirectUri,
   refresh,
   type Started,
+  signed,
   start,
 } from '../testing.ts'
 import { sign } from './signature.ts'
 
-const { clientId, clientSecret } = application
+const { clientId } = application
 
 /** Sent by withings-node-oauth2 and recomputed with another implementation of HMAC. */
 const vectors = [
@@ -39,18 +41,6 @@ test('the order in which the fields are written does not change the signature', 
   const fields = { nonce: 'n1', client_id: 'c', action: 'subscribe' }
   assert.equal(sign('s', fields), vectors[1][1])
 })
-
-async function nonceOf(sandbox: Pick<Started, 'post'>): Promise<string> {
-  const fields = { action: 'getnonce', client_id: clientId, timestamp: '1795407212' }
-  const signature = sign(clientSecret, fields)
-  const form = { ...fields, signature }
-  return (await sandbox.post<{ nonce: string }>('/v2/signature', form)).body.nonce
-}
-
-function signed(action: string, nonce: string) {
-  const fields = { action, client_id: clientId, nonce }
-  return { ...fields, signature: sign(clientSecret, fields) }
-}
 
 function tradeSigned(sandbox: Pick<Started, 'post'>, code: string, nonce: string) {
   return sandbox.post<{ access_token: string }>('/v2/oauth2', {

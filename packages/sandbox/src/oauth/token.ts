@@ -1,11 +1,11 @@
-import { type Answer, invalidParam, ok, refuse } from '../answer.ts'
+import { type Answer, invalidParam, ok } from '../answer.ts'
 import type { Action } from '../api/action.ts'
 import type { Params } from '../http/request.ts'
 import type { Application } from '../state.ts'
 import { welcomeSubscription } from '../subscriptions.ts'
 import type { World } from '../world.ts'
 import { type Authenticated, authenticateBySignature, isSame } from './signature.ts'
-import { randomToken, type TokenPair } from './tokens.ts'
+import { type Owner, randomToken, type TokenPair } from './tokens.ts'
 
 /**
  * `requesttoken`: a code or a refresh token for a token pair.
@@ -20,27 +20,6 @@ export const requestToken: Action = ({ body }, world) => {
   if (grant === null) return invalidParam('grant_type')
   const client = authenticate(body, world)
   return client.ok ? grant(body, client.application, world) : client.answer
-}
-
-/**
- * `revoke`: ends the person's tokens and subscriptions at this application. Signed.
- *
- * Source: "OAuth 2.0 - Revoke".
- */
-export const revoke: Action = ({ body }, world) => {
-  const client = authenticateBySignature('revoke', body, world)
-  if (!client.ok) return client.answer
-  const userId = Number(body.get('userid'))
-  const { clientId } = client.application
-  const { tokens } = world.state
-  const isKnown = tokens.all().some((it) => it.clientId === clientId && it.userId === userId)
-  if (!isKnown) return refuse(247, 'Invalid Params: invalid userid')
-  tokens.revoke(clientId, userId)
-  world.state.subscriptions = world.state.subscriptions.filter(
-    (it) => it.clientId !== clientId || it.userId !== userId,
-  )
-  world.state.save()
-  return ok()
 }
 
 type Grant = (params: Params, application: Application, world: World) => Answer
@@ -67,10 +46,15 @@ function tradeCode(params: Params, application: Application, world: World): Answ
   const code = world.codes.take(params.get('code') ?? '', world.now())
   if (code === null || code.clientId !== application.clientId) return invalidParam('code')
   if (code.redirectUri !== params.get('redirect_uri')) return invalidParam('redirect_uri')
-  const pair = world.state.tokens.issue(code, world.now())
+  return ok({ ...issueTokens(code, world), csrf_token: randomToken() })
+}
+
+/** A new pair, saved, as the answer's body. */
+export function issueTokens(owner: Owner, world: World) {
+  const pair = world.state.tokens.issue(owner, world.now())
   world.state.subscriptions = welcomeSubscription(pair, world.state.subscriptions)
   world.state.save()
-  return ok({ ...describe(pair, world), userid: String(pair.userId), csrf_token: randomToken() })
+  return { ...describe(pair, world), userid: String(pair.userId) }
 }
 
 function tradeRefreshToken(params: Params, application: Application, world: World): Answer {
