@@ -68,6 +68,7 @@ export async function startWithings(options: SandboxOptions = {}): Promise<Sandb
   const api = createApiServer(listening)
   const control = controlPort === null ? null : createControlServer(listening)
   const closeAll = async () => {
+    world.deliveries.close()
     await Promise.all([close(api), control === null ? null : close(control)])
     log?.close()
   }
@@ -75,6 +76,8 @@ export async function startWithings(options: SandboxOptions = {}): Promise<Sandb
     const url = await listen(api, host, port)
     const controlUrl =
       control === null ? null : await listen(control, '127.0.0.1', controlPort ?? 0)
+    // What a killed sandbox left undelivered goes on, whether or not its callbacks are there yet.
+    world.deliveries.run().catch(console.error)
     return {
       url,
       controlUrl,

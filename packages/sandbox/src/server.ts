@@ -39,14 +39,15 @@ async function handle(
   const parsed = parseRequest(request, body ?? '')
   const [path] = splitOnce(request.url ?? '', '?')
   const fault = faults.take(path, parsed.ok ? parsed.request.params.get('action') : undefined)
-  const genuine = () => (body === null ? tooLarge : answer({ request, body, parsed }, world))
+  const genuine = async () =>
+    body === null ? tooLarge : await answer({ request, body, parsed }, world)
   if (fault !== null) {
     entry.fault = fault.kind
     received.write(entry)
     entry.status = await misbehave(response, fault, genuine)
     return
   }
-  const reply = genuine()
+  const reply = await genuine()
   entry.status = reply.status
   received.write(entry)
   send(response, reply)
@@ -58,13 +59,13 @@ type Incoming = {
   readonly parsed: Parsed
 }
 
-function answer({ request, body, parsed }: Incoming, world: World): Reply {
+async function answer({ request, body, parsed }: Incoming, world: World): Promise<Reply> {
   const [path, search] = splitOnce(request.url ?? '', '?')
   if (path === '/oauth2_user/authorize2') {
     if (request.method === 'GET') return showConsent(new URLSearchParams(search), world)
     if (request.method === 'POST') return answerConsent(new URLSearchParams(body), world)
   }
-  return envelope(parsed.ok ? call(parsed.request, world) : parsed.answer)
+  return envelope(parsed.ok ? await call(parsed.request, world) : parsed.answer)
 }
 
 const tooLarge: Reply = { status: 413, http: 413, headers: { connection: 'close' }, body: '' }

@@ -1,4 +1,7 @@
+import type { Happening } from './data/happening.ts'
 import { openFile } from './file.ts'
+import type { Delivery } from './notify/schedule.ts'
+import { type Subscription, subscription } from './notify/subscriptions.ts'
 import { type TokenPair, Tokens } from './oauth/tokens.ts'
 
 export type Application = {
@@ -7,23 +10,16 @@ export type Application = {
   readonly redirectUris: readonly string[]
 }
 
-export type Subscription = {
-  readonly clientId: string
-  readonly userId: number
-  readonly appli: number
-  readonly callbackUrl: string
-  readonly comment: string
-}
-
 /** What calls have changed about a person's data, which otherwise follows from the seed. */
 export type Edits = {
   /** By measure group: does the person say that it is theirs, and since when (epoch seconds)? */
   readonly confirmations: Readonly<Record<string, { isConfirmed: boolean; at: number }>>
   readonly linkedMacs: readonly string[]
   readonly unlinkedMacs: readonly string[]
+  readonly happenings: readonly Happening[]
 }
 
-const noEdits: Edits = { confirmations: {}, linkedMacs: [], unlinkedMacs: [] }
+const noEdits: Edits = { confirmations: {}, linkedMacs: [], unlinkedMacs: [], happenings: [] }
 
 type Saved = {
   readonly version: 2
@@ -31,16 +27,20 @@ type Saved = {
   readonly applications: readonly Application[]
   readonly tokens: readonly TokenPair[]
   readonly subscriptions: readonly Subscription[]
+  readonly deliveries: readonly Delivery[]
   readonly edits: Readonly<Record<number, Edits>>
 }
 
-/** The first format knew one person; what that one had changed about the data is let go. */
-type SavedFirst = Omit<Saved, 'version' | 'edits'> & { readonly version: 1 }
+/** The first format knew one person, and nothing about deliveries. */
+type SavedFirst = Pick<Saved, 'advanceSeconds' | 'applications' | 'tokens' | 'subscriptions'> & {
+  readonly version: 1
+}
 
 /** Everything the sandbox must still know after it was killed. */
 export type State = {
   advanceSeconds: number
   subscriptions: readonly Subscription[]
+  deliveries: readonly Delivery[]
   readonly editsOf: (userId: number) => Edits
   /** Changes and saves. */
   readonly edit: (userId: number, changes: Partial<Edits>) => void
@@ -62,6 +62,7 @@ export function openState(dataDir: string | undefined): State {
   const state: State = {
     advanceSeconds: saved?.advanceSeconds ?? 0,
     subscriptions: saved?.subscriptions ?? [],
+    deliveries: saved?.deliveries ?? [],
     editsOf: (userId) => edits[userId] ?? noEdits,
     edit: (userId, changes) => {
       edits = { ...edits, [userId]: { ...state.editsOf(userId), ...changes } }
@@ -81,6 +82,7 @@ function snapshot(state: State, edits: Saved['edits']): Saved {
     applications: [...state.applications.values()],
     tokens: state.tokens.all(),
     subscriptions: state.subscriptions,
+    deliveries: state.deliveries,
     edits,
   }
 }
@@ -90,11 +92,18 @@ function readSaved(text: string | null): Saved | null {
   try {
     const saved = JSON.parse(text) as Saved | SavedFirst
     if (saved.version === 2) return saved
-    if (saved.version === 1) return { ...saved, version: 2, edits: {} }
+    if (saved.version === 1) return upgrade(saved)
   } catch {
     // cut bytes and foreign ones get the same advice
   }
   throw new Error(
     'the sandbox cannot read withings.json in its data folder; remove it to start over',
   )
+}
+
+/** What the one person had changed about the data is let go. */
+function upgrade({ advanceSeconds, applications, tokens, ...saved }: SavedFirst): Saved {
+  const subscriptions = saved.subscriptions.map((it) => subscription(it, it.comment))
+  const none = { deliveries: [], edits: {} }
+  return { version: 2, advanceSeconds, applications, tokens, subscriptions, ...none }
 }

@@ -1,5 +1,6 @@
 import { Limits } from './limits/limits.ts'
 import type { LimitSettings } from './limits/settings.ts'
+import { Deliveries } from './notify/deliveries.ts'
 import { Codes, Consents, Nonces } from './oauth/one-time.ts'
 import { openState, type State } from './state.ts'
 
@@ -11,6 +12,7 @@ export type World = {
   readonly codes: Codes
   readonly nonces: Nonces
   readonly limits: Limits
+  readonly deliveries: Deliveries
   /** The sandbox's clock, epoch seconds: the machine's plus what was advanced. */
   readonly now: () => number
   /** The same in milliseconds. */
@@ -29,6 +31,7 @@ export type WorldOptions = {
 export function createWorld({ dataDir, seed, limits, wallMs }: WorldOptions): World {
   const state = openState(dataDir)
   const nowMs = () => wallMs() + state.advanceSeconds * 1000
+  const now = () => Math.floor(nowMs() / 1000)
   return {
     seed,
     state,
@@ -36,7 +39,8 @@ export function createWorld({ dataDir, seed, limits, wallMs }: WorldOptions): Wo
     codes: new Codes(),
     nonces: new Nonces(),
     limits: new Limits(limits),
-    now: () => Math.floor(nowMs() / 1000),
+    deliveries: new Deliveries({ state, seed, now }),
+    now,
     nowMs,
     wallMs,
   }

@@ -1,4 +1,5 @@
 import { type Answer, invalidParam, refusals } from '../answer.ts'
+import type { Life } from '../data/happening.ts'
 import { seedOf } from '../data/person.ts'
 import type { ApiRequest } from '../http/request.ts'
 import type { Scope } from '../oauth/scope.ts'
@@ -8,14 +9,13 @@ import { tokenOf } from './bearer.ts'
 import { readParams, type Shape } from './params.ts'
 
 /** One (path, action) of the provider. */
-export type Action = (request: ApiRequest, world: World) => Answer
+export type Action = (request: ApiRequest, world: World) => Answer | Promise<Answer>
 
 export type Call<Values> = {
   readonly params: Values
   readonly token: TokenPair
   readonly world: World
-  /** What the person's past follows from. */
-  readonly seed: string
+  readonly life: Life
   /** Epoch seconds. */
   readonly now: number
 }
@@ -32,7 +32,7 @@ export type Conditions<Values> = {
  */
 export function withToken<Values>(
   { scopes, params }: Conditions<Values>,
-  run: (call: Call<Values>) => Answer,
+  run: (call: Call<Values>) => Answer | Promise<Answer>,
 ): Action {
   return (request, world) => {
     const token = authenticate(request, world)
@@ -40,8 +40,9 @@ export function withToken<Values>(
     if (!hasAny(token, scopes)) return refusals.insufficientScope
     const read = readParams(params, request.params)
     if (!read.ok) return invalidParam(read.name)
-    const seed = seedOf(world.seed, token.userId)
-    return run({ params: read.values, token, world, seed, now: world.now() })
+    const { happenings } = world.state.editsOf(token.userId)
+    const life = { seed: seedOf(world.seed, token.userId), happenings }
+    return run({ params: read.values, token, world, life, now: world.now() })
   }
 }
 

@@ -40,10 +40,10 @@ export const getActivity = withToken(
     scopes: ['user.activity'],
     params: byDay,
   },
-  ({ params, seed, now }) => {
+  ({ params, life, now }) => {
     const missing = missingOf(params)
     if (missing !== null) return invalidParam(missing)
-    const days = activityDays(seed, now).filter((it) => isAskedFor(params, it))
+    const days = activityDays(life.seed, now).filter((it) => isAskedFor(params, it))
     const page = pageOf(days, params.offset ?? 0, pageSize)
     const fields = params.data_fields
     const activities =
@@ -64,10 +64,10 @@ export const getWorkouts = withToken(
     scopes: ['user.activity'],
     params: byDay,
   },
-  ({ params, seed, now }) => {
+  ({ params, life, now }) => {
     const missing = missingOf(params)
     if (missing !== null) return invalidParam(missing)
-    const found = workouts(seed, now).filter((it) => isAskedFor(params, it))
+    const found = workouts(life, now).filter((it) => isAskedFor(params, it))
     const page = pageOf(found, params.offset ?? 0, pageSize)
     const fields = params.data_fields
     const series =
@@ -95,15 +95,15 @@ export const getIntradayActivity = withToken(
       data_fields: optional(fieldNames),
     },
   },
-  ({ params, seed, now }) => {
+  ({ params, life, now }) => {
     const start = params.startdate ?? (params.enddate ?? now) - daySeconds
     const end = Math.min(params.enddate ?? now, start + daySeconds, now)
     const watch = {
       model: devices.watch.model,
       model_id: devices.watch.modelId,
-      deviceid: deviceId(seed, devices.watch),
+      deviceid: deviceId(life.seed, devices.watch),
     }
-    const slots = intradayActivity(seed, { start, end }).map(([at, slot]) => [
+    const slots = intradayActivity(life.seed, { start, end }).map(([at, slot]) => [
       at,
       { ...select(slot, params.data_fields ?? slotFields), ...watch },
     ])

@@ -18,11 +18,11 @@ export const listHeart = withToken(
     scopes: ['user.metrics'],
     params: { startdate: optional(whole), enddate: optional(whole), offset: optional(whole) },
   },
-  ({ params, seed, now }) => {
-    const found = ecgs(seed, now).filter(({ timestamp }) => isWithin(params, timestamp))
+  ({ params, life, now }) => {
+    const found = ecgs(life, now).filter(({ timestamp }) => isWithin(params, timestamp))
     const page = pageOf(found, params.offset ?? 0, pageSize)
     const series = page.items.map((it) => ({
-      deviceid: deviceId(seed, it.device),
+      deviceid: deviceId(life.seed, it.device),
       model: it.device.modelId,
       ecg: { signalid: it.signalId, afib: it.afib },
       ...(it.bloodPressure === null ? {} : { bloodpressure: it.bloodPressure }),
@@ -49,11 +49,11 @@ export const getHeart = withToken(
       with_intervals: optional(flag),
     },
   },
-  ({ params, seed, now }) => {
-    const ecg = ecgById(seed, now, params.signalid)
+  ({ params, life, now }) => {
+    const ecg = ecgById(life, now, params.signalid)
     if (ecg === null) return invalidParam('signalid')
     return ok({
-      signal: ecgSignal(seed, ecg),
+      signal: ecgSignal(life.seed, ecg),
       sampling_frequency: ecg.samplesPerSecond,
       wearposition: ecg.wearPosition,
       model: ecg.device.modelId,

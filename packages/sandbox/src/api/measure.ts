@@ -27,12 +27,12 @@ export const getMeasures = withToken(
       offset: optional(whole),
     },
   },
-  ({ params, seed, now, token, world }) => {
+  ({ params, life, now, token, world }) => {
     const edits = world.state.editsOf(token.userId)
     const category = params.category ?? 1
     if (category !== 1 && category !== 2) return invalidParam('category')
     const types = [params.meastypes ?? [], params.meastype ?? []].flat()
-    const groups = measureGroups(seed, now)
+    const groups = measureGroups(life, now)
       .flatMap((group) => withEdits(group, edits))
       .filter((group) => group.category === category)
       .filter((group) => isWithin(params, group.date) && group.modified > (params.lastupdate ?? 0))
@@ -59,15 +59,23 @@ export const confirmUser = withToken(
     scopes: ['user.metrics'],
     params: { grpid: required(whole), is_confirmed: required(flag) },
   },
-  ({ params, seed, now, token: { userId }, world: { state } }): Answer => {
-    const isKnown = measureGroups(seed, now).some(({ grpid }) => grpid === params.grpid)
-    if (!isKnown) return invalidParam('grpid')
+  ({ params, life, now, token: { userId }, world: { state, deliveries } }): Answer => {
+    const group = measureGroups(life, now).find(({ grpid }) => grpid === params.grpid)
+    if (group === undefined) return invalidParam('grpid')
     const confirmation = { isConfirmed: params.is_confirmed, at: now }
     const { confirmations } = state.editsOf(userId)
     state.edit(userId, { confirmations: { ...confirmations, [params.grpid]: confirmation } })
+    deliveries.announce({ userId, ...newsOf(group) })
     return ok()
   },
 )
+
+/** A changed measure is news as a new one is. */
+function newsOf({ date, deviceid, measures }: MeasureGroup) {
+  const isPressure = measures.some(({ type }) => type === 10)
+  const device = deviceid === null ? {} : { deviceid }
+  return { appli: isPressure ? 4 : 1, fields: { startdate: date, enddate: date + 1, ...device } }
+}
 
 function withEdits(group: MeasureGroup, { confirmations }: Edits): readonly MeasureGroup[] {
   const confirmation = confirmations[group.grpid]

@@ -1,6 +1,13 @@
 import { type Answer, refusals } from '../answer.ts'
 import type { ApiRequest } from '../http/request.ts'
 import { callerOf } from '../limits/caller.ts'
+import {
+  getSubscription,
+  listSubscriptions,
+  revokeSubscription,
+  subscribe,
+  updateSubscription,
+} from '../notify/actions.ts'
 import { getNonce } from '../oauth/signature.ts'
 import { getDemoAccess, revoke } from '../oauth/signed.ts'
 import { requestToken } from '../oauth/token.ts'
@@ -9,13 +16,6 @@ import type { Action } from './action.ts'
 import { getActivity, getIntradayActivity, getWorkouts } from './activity.ts'
 import { getHeart, listHeart } from './heart.ts'
 import { confirmUser, getMeasures } from './measure.ts'
-import {
-  getSubscription,
-  listSubscriptions,
-  revokeSubscription,
-  subscribe,
-  updateSubscription,
-} from './notify.ts'
 import { getSleep, getSleepSummary } from './sleep.ts'
 import { getDevices, getGoals, getUser, linkDevices, unlinkDevice } from './user.ts'
 
@@ -52,14 +52,14 @@ const services: Readonly<Record<string, Readonly<Record<string, Action>>>> = {
  * Answers one call; 2554 for a path, method or action that does not exist, 601 for one that comes
  * too soon.
  */
-export function call(request: ApiRequest, world: World): Answer {
+export async function call(request: ApiRequest, world: World): Promise<Answer> {
   const action = find(request)
   if (action === null) return refusals.unknownAction
   const caller = callerOf(request, world.state)
-  if (caller === null) return action(request, world)
+  if (caller === null) return await action(request, world)
   const tooSoon = world.limits.admit(caller, world.nowMs())
   if (tooSoon !== null) return tooSoon
-  const answer = action(request, world)
+  const answer = await action(request, world)
   world.limits.settle(caller, answer)
   return answer
 }

@@ -1,7 +1,8 @@
 import { invalidParam, ok } from '../answer.ts'
 import { dayOf, daySeconds, history } from '../data/calendar.ts'
 import { deviceId, devices } from '../data/devices.ts'
-import { arrival, night, nights, type Segment } from '../data/sleep/night.ts'
+import type { Life } from '../data/happening.ts'
+import { arrival, naps, night, nights, type Segment } from '../data/sleep/night.ts'
 import { isSignalName, signalOf } from '../data/sleep/signals.ts'
 import { sleepSummary } from '../data/sleep/summary.ts'
 import { withToken } from './action.ts'
@@ -47,11 +48,11 @@ export const getSleepSummary = withToken(
       data_fields: optional(fieldNames),
     },
   },
-  ({ params, seed, now }) => {
+  ({ params, life, now }) => {
     const missing = missingOf(params)
     if (missing !== null) return invalidParam(missing)
-    const found = nights(seed, now)
-      .map((it) => sleepSummary(seed, it))
+    const found = nights(life, now)
+      .map((it) => sleepSummary(life.seed, it))
       .filter((it) => isAskedFor(params, it))
       .reverse()
     const page = pageOf(found, params.offset ?? 0, pageSize)
@@ -76,21 +77,21 @@ export const getSleep = withToken(
       meastypes: optional(wholes),
     },
   },
-  ({ params, seed, now }) => {
+  ({ params, life, now }) => {
     const start = params.startdate
     const end = Math.min(params.enddate, start + daySeconds, now)
     const names = (params.data_fields ?? []).filter(isSignalName)
     const isTouched = (segment: Segment) => segment.end > start && segment.start < end
-    const series = nightsAround(seed, { start, end, now }).flatMap((it) =>
+    const series = nightsAround(life, { start, end, now }).flatMap((it) =>
       it.segments.filter(isTouched).map((segment) => ({
         startdate: segment.start,
         state: segment.state,
         enddate: segment.end,
         model: devices.sleepMat.model,
         ...Object.fromEntries(
-          names.map((name) => [name, signalOf(seed, name, { night: it, segment })]),
+          names.map((name) => [name, signalOf(life.seed, name, { night: it, segment })]),
         ),
-        hash_deviceid: deviceId(seed, devices.sleepMat),
+        hash_deviceid: deviceId(life.seed, devices.sleepMat),
         model_id: devices.sleepMat.modelId,
       })),
     )
@@ -99,13 +100,16 @@ export const getSleep = withToken(
 )
 
 /** The nights that may touch a span of at most 24 hours. */
-function nightsAround(seed: string, { start, end, now }: Span) {
+function nightsAround(life: Life, { start, end, now }: Span) {
   const { first, last } = history(now)
   const days: number[] = []
   for (let it = Math.max(first, dayOf(start)); it <= Math.min(last, dayOf(end) + 1); it += 1) {
     days.push(it)
   }
-  return days.flatMap((it) => night(seed, it) ?? []).filter((it) => arrival(it) <= now)
+  const usual = days.flatMap((it) => night(life.seed, it) ?? [])
+  return [...usual, ...naps(life, now)]
+    .filter((it) => arrival(it) <= now)
+    .sort((a, b) => a.start - b.start)
 }
 
 type Span = { readonly start: number; readonly end: number; readonly now: number }

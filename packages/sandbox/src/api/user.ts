@@ -12,7 +12,7 @@ export const getDevices = withToken(
     scopes: ['user.info'],
     params: {},
   },
-  ({ seed, now, token, world }) =>
+  ({ life, now, token, world }) =>
     ok({
       devices: linkedDevices(world.state.editsOf(token.userId)).map((device) => ({
         type: device.type,
@@ -22,8 +22,8 @@ export const getDevices = withToken(
         timezone,
         first_session_date: history(now).first * daySeconds,
         last_session_date: Math.floor(now / 3600) * 3600,
-        deviceid: deviceId(seed, device),
-        hash_deviceid: deviceId(seed, device),
+        deviceid: deviceId(life.seed, device),
+        hash_deviceid: deviceId(life.seed, device),
       })),
     }),
 )

@@ -1,3 +1,4 @@
+import { cancelledAt } from '../notify/standing.ts'
 import type { TokenPair } from '../oauth/tokens.ts'
 import type { World } from '../world.ts'
 
@@ -17,6 +18,10 @@ export function describeState({ state, now }: World) {
       appli: it.appli,
       callbackurl: it.callbackUrl,
       comment: it.comment,
+      expires: it.expiresAt,
+      lost_in_a_row: it.standing.lostInARow,
+      warnings: it.standing.warnings,
+      cancelled_at: cancelledAt(it.standing),
     })),
   }
 }

@@ -7,6 +7,7 @@ import { splitOnce } from '../http/request.ts'
 import { isRecord } from '../json.ts'
 import { describeLimits, parseLimits } from '../limits/settings.ts'
 import type { Listening } from '../server.ts'
+import { makeHappen } from './events.ts'
 import { parseFaults } from './faults.ts'
 import { KEPT } from './received.ts'
 import { describeState } from './report.ts'
@@ -24,7 +25,11 @@ export function createControlServer(listening: Listening): Server {
 }
 
 type Input = Readonly<Record<string, unknown>>
-type Command = (listening: Listening, input: Input, query: URLSearchParams) => Reply
+type Command = (
+  listening: Listening,
+  input: Input,
+  query: URLSearchParams,
+) => Reply | Promise<Reply>
 
 const commands: Readonly<Record<string, Command>> = {
   'GET /received': showReceived,
@@ -33,7 +38,9 @@ const commands: Readonly<Record<string, Command>> = {
     return done({})
   },
   'POST /clock': advanceClock,
-  'POST /expire': expireTokens,
+  'POST /expire': expire,
+  'POST /events': event,
+  'GET /deliveries': showDeliveries,
   'POST /applications': registerApplication,
   'GET /state': ({ world }) => done(describeState(world)),
   'GET /limits': ({ world }) => done(describeLimits(world.limits.settings)),
@@ -59,21 +66,45 @@ function showReceived({ received }: Listening, _: Input, query: URLSearchParams)
   return done({ requests: received.page({ after, limit }) })
 }
 
-function advanceClock({ world }: Listening, { advance_seconds: seconds }: Input): Reply {
+/** Answers once every delivery that has become due was tried. */
+async function advanceClock({ world }: Listening, input: Input): Promise<Reply> {
+  const { advance_seconds: seconds } = input
   if (typeof seconds !== 'number' || !Number.isSafeInteger(seconds) || seconds < 0) {
     return bad('advance_seconds must be a whole number from 0 on')
   }
   world.state.advanceSeconds += seconds
   world.state.save()
+  await world.deliveries.run()
   return done({ now: world.now(), advanced_seconds: world.state.advanceSeconds })
 }
 
-function expireTokens({ world }: Listening, { tokens }: Input): Reply {
-  if (tokens !== 'access' && tokens !== 'refresh' && tokens !== 'all') {
-    return bad('tokens must be "access", "refresh" or "all"')
+async function event({ world }: Listening, input: Input): Promise<Reply> {
+  const happened = await makeHappen(world, input)
+  return typeof happened === 'string' ? bad(happened) : done(happened)
+}
+
+function showDeliveries({ world: { state, deliveries } }: Listening): Reply {
+  const waiting = state.deliveries.map(({ id, to, form, tries, dueAt }) => ({
+    ...{ delivery: id, callbackurl: to.callbackUrl, appli: to.appli },
+    ...{ form, tries, due_at: dueAt },
+  }))
+  return done({ waiting, tries: deliveries.tries })
+}
+
+function expire({ world: { state, now } }: Listening, { tokens, subscriptions }: Input): Reply {
+  const isToken = tokens === 'access' || tokens === 'refresh' || tokens === 'all'
+  if (tokens !== undefined && !isToken) return bad('tokens must be "access", "refresh" or "all"')
+  if (subscriptions !== undefined && subscriptions !== 'all') {
+    return bad('subscriptions must be "all"')
   }
-  world.state.tokens.expire(tokens, world.now())
-  world.state.save()
+  if (tokens === undefined && subscriptions === undefined) {
+    return bad('say which tokens or subscriptions expire')
+  }
+  if (isToken) state.tokens.expire(tokens, now())
+  if (subscriptions === 'all') {
+    state.subscriptions = state.subscriptions.map((it) => ({ ...it, expiresAt: now() }))
+  }
+  state.save()
   return done({})
 }
 
@@ -103,7 +134,7 @@ async function obey(request: IncomingMessage, listening: Listening): Promise<Rep
   if (command === undefined) return json(404, { error: `no such command: ${name}` })
   const input = parseInput(body)
   if (input === null) return bad('the body must be a JSON object')
-  return command(listening, input, new URLSearchParams(search))
+  return await command(listening, input, new URLSearchParams(search))
 }
 
 function parseInput(body: string | null): Input | null {

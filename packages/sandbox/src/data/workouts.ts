@@ -1,7 +1,8 @@
-import { collect, daySeconds, timezone, ymdOf } from './calendar.ts'
+import { collect, dayOf, daySeconds, timezone, ymdOf } from './calendar.ts'
 import { deviceId, devices } from './devices.ts'
+import { type Happening, happened, type Life } from './happening.ts'
 import { fitness } from './person.ts'
-import { randomFor } from './random.ts'
+import { type Random, randomFor } from './random.ts'
 
 /** A kind of sport: the provider's category, metres and steps a second, kilocalories a minute. */
 const sports = [
@@ -17,19 +18,37 @@ const sports = [
 export function workout(seed: string, day: number) {
   const random = randomFor(seed, 'workout', day)
   if (!random.chance(0.3 + 0.3 * fitness(seed, day))) return null
-  const sport = random.pick(sports)
   const startdate = day * daySeconds + random.whole(16 * 60, 19 * 60) * 60
   const seconds = random.whole(22, 75) * 60
+  return session(seed, random, { id: firstId + day, startdate, seconds })
+}
+
+/** Half an hour of sport whose data has arrived at `at`. */
+export function extraWorkout(seed: string, { id, at }: Pick<Happening, 'id' | 'at'>) {
+  const seconds = 1800
+  const startdate = at - UPLOAD_SECONDS - seconds
+  const random = randomFor(seed, 'extra workout', id)
+  return session(seed, random, { id: firstExtraId + id, startdate, seconds })
+}
+
+const firstId = 3_600_000_000
+const firstExtraId = 3_700_000_000
+const UPLOAD_SECONDS = 120
+
+type When = { readonly id: number; readonly startdate: number; readonly seconds: number }
+
+function session(seed: string, random: Random, { id, startdate, seconds }: When) {
+  const sport = random.pick(sports)
   const hrAverage = Math.round(random.normal(80 + sport.burn * 5.5, 4))
   return {
-    id: 3_600_000_000 + day,
+    id,
     category: sport.category,
     timezone,
     model: devices.watch.modelId,
     attrib: 0,
     startdate,
     enddate: startdate + seconds,
-    date: ymdOf(day),
+    date: ymdOf(dayOf(startdate)),
     deviceid: deviceId(seed, devices.watch),
     data: {
       calories: Math.round((sport.burn * seconds) / 60),
@@ -50,11 +69,14 @@ export function workout(seed: string, day: number) {
       algo_pause_duration: null,
       spo2_average: random.whole(95, 98),
     },
-    modified: startdate + seconds + 120,
+    modified: startdate + seconds + UPLOAD_SECONDS,
   }
 }
 
 /** Every workout that has arrived by now, oldest first. */
-export function workouts(seed: string, now: number) {
-  return collect(now, (day) => workout(seed, day)).filter((it) => it.modified <= now)
+export function workouts(life: Life, now: number) {
+  const { seed } = life
+  const usual = collect(now, (day) => workout(seed, day)).filter((it) => it.modified <= now)
+  const extra = happened(life, { kind: 'workout', now }, (it) => extraWorkout(seed, it))
+  return [...usual, ...extra].sort((a, b) => a.startdate - b.startdate)
 }

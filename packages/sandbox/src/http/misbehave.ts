@@ -15,9 +15,9 @@ const FLUSH_MS = 50
 export async function misbehave(
   response: ServerResponse,
   fault: Fault,
-  genuine: () => Reply,
+  genuine: () => Promise<Reply>,
 ): Promise<number | null> {
-  const reply = fault.after_effect === true || fault.kind === 'slow' ? genuine() : null
+  const reply = fault.after_effect === true || fault.kind === 'slow' ? await genuine() : null
   if (fault.kind !== 'endless') await sleep(fault.delay_ms ?? (fault.kind === 'slow' ? 1000 : 0))
   switch (fault.kind) {
     case 'hang':

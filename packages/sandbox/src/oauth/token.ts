@@ -1,8 +1,8 @@
 import { type Answer, invalidParam, ok } from '../answer.ts'
 import type { Action } from '../api/action.ts'
 import type { Params } from '../http/request.ts'
+import { withWelcome } from '../notify/subscriptions.ts'
 import type { Application } from '../state.ts'
-import { welcomeSubscription } from '../subscriptions.ts'
 import type { World } from '../world.ts'
 import { type Authenticated, authenticateBySignature, isSame } from './signature.ts'
 import { type Owner, randomToken, type TokenPair } from './tokens.ts'
@@ -52,7 +52,7 @@ function tradeCode(params: Params, application: Application, world: World): Answ
 /** A new pair, saved, as the answer's body. */
 export function issueTokens(owner: Owner, world: World) {
   const pair = world.state.tokens.issue(owner, world.now())
-  world.state.subscriptions = welcomeSubscription(pair, world.state.subscriptions)
+  world.state.subscriptions = withWelcome(world.state.subscriptions, pair)
   world.state.save()
   return { ...describe(pair, world), userid: String(pair.userId) }
 }

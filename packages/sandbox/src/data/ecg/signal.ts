@@ -18,7 +18,7 @@ const ventricular: readonly Wave[] = [
  * In atrial fibrillation the beats come irregularly, and a flutter takes the place of the P wave.
  */
 export function ecgSignal(seed: string, ecg: Ecg): readonly number[] {
-  const random = randomFor(seed, 'ecg signal', ecg.day)
+  const random = randomFor(seed, 'ecg signal', ecg.signalId)
   const samples = new Float64Array(ecg.samplesPerSecond * ecg.seconds)
   const isFibrillating = ecg.afib === 1
   const waves = isFibrillating ? ventricular : [atrial, ...ventricular]

@@ -1,5 +1,6 @@
-import { collect, daySeconds } from '../calendar.ts'
-import { randomFor } from '../random.ts'
+import { collect, dayOf, daySeconds } from '../calendar.ts'
+import { type Happening, happened, type Life } from '../happening.ts'
+import { type Random, randomFor } from '../random.ts'
 
 /** The provider's states. Source: "Sleep v2 - Get". */
 export const stages = { awake: 0, light: 1, deep: 2, rem: 3 } as const
@@ -8,8 +9,10 @@ export type Stage = (typeof stages)[keyof typeof stages]
 
 export type Segment = { readonly state: Stage; readonly start: number; readonly end: number }
 
-/** One night in bed, named by the day of waking up. Times are epoch seconds, whole minutes. */
+/** One night in bed, or a nap. Times are epoch seconds, whole minutes. */
 export type Night = {
+  readonly id: number
+  /** Of waking up. */
   readonly day: number
   readonly start: number
   readonly end: number
@@ -21,14 +24,16 @@ export type Night = {
   readonly snoring: number
 }
 
-/** The nights whose data has arrived by now, oldest first. */
-export function nights(seed: string, now: number): readonly Night[] {
-  return collect(now, (day) => night(seed, day)).filter((it) => arrival(it) <= now)
+/** The nights and naps whose data has arrived by now, oldest first. */
+export function nights(life: Life, now: number): readonly Night[] {
+  const { seed } = life
+  const usual = collect(now, (day) => night(seed, day)).filter((it) => arrival(it) <= now)
+  return [...usual, ...naps(life, now)].sort((a, b) => a.start - b.start)
 }
 
 /** When the mat has uploaded a night. */
 export function arrival({ end }: Night): number {
-  return end + 420
+  return end + UPLOAD_SECONDS
 }
 
 export function night(seed: string, day: number): Night | null {
@@ -36,11 +41,42 @@ export function night(seed: string, day: number): Night | null {
   if (random.chance(0.04)) return null
   const start = day * daySeconds - random.whole(10, 90) * 60
   const segments = join(start, minutesByStage(random))
+  return { id: firstId + day, day, ...spanOf(segments, start), ...resting(random) }
+}
+
+export function naps(life: Life, now: number): readonly Night[] {
+  return happened(life, { kind: 'sleep', now }, (it) => nap(life.seed, it))
+}
+
+/** An hour in bed whose data has arrived at `at`. */
+export function nap(seed: string, { id, at }: Pick<Happening, 'id' | 'at'>): Night {
+  const end = Math.floor((at - UPLOAD_SECONDS) / 60) * 60
+  const minutes = napStages.reduce((sum, [, length]) => sum + length, 0)
+  const start = end - minutes * 60
+  const segments = join(start, napStages)
+  const random = randomFor(seed, 'nap', id)
+  return { id: firstNapId + id, day: dayOf(end), ...spanOf(segments, start), ...resting(random) }
+}
+
+const UPLOAD_SECONDS = 420
+const firstId = 2_000_000_000
+const firstNapId = 2_100_000_000
+
+const napStages: readonly (readonly [Stage, number])[] = [
+  [stages.awake, 6],
+  [stages.light, 20],
+  [stages.deep, 14],
+  [stages.light, 9],
+  [stages.rem, 8],
+  [stages.awake, 3],
+]
+
+function spanOf(segments: readonly Segment[], start: number) {
+  return { start, end: segments.at(-1)?.end ?? start, segments }
+}
+
+function resting(random: Random): Pick<Night, 'hr' | 'rr' | 'snoring'> {
   return {
-    day,
-    start,
-    end: segments.at(-1)?.end ?? start,
-    segments,
     hr: Math.round(random.normal(56, 3)),
     rr: Math.round(random.normal(14, 1)),
     snoring: random.chance(0.35) ? random.between(0.02, 0.2) : 0,
@@ -48,7 +84,7 @@ export function night(seed: string, day: number): Night | null {
 }
 
 /** Falls asleep, goes through cycles with less deep sleep and more REM each time, wakes up. */
-function minutesByStage(random: ReturnType<typeof randomFor>): readonly [Stage, number][] {
+function minutesByStage(random: Random): readonly [Stage, number][] {
   const minutes: [Stage, number][] = [[stages.awake, random.whole(4, 22)]]
   const cycles = random.whole(4, 5)
   for (let cycle = 0; cycle < cycles; cycle += 1) {
@@ -62,7 +98,7 @@ function minutesByStage(random: ReturnType<typeof randomFor>): readonly [Stage, 
   return minutes
 }
 
-function join(start: number, minutes: readonly [Stage, number][]): readonly Segment[] {
+function join(start: number, minutes: readonly (readonly [Stage, number])[]): readonly Segment[] {
   let at = start
   return minutes.map(([state, length]) => {
     const segment = { state, start: at, end: at + length * 60 }

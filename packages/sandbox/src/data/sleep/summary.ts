@@ -5,10 +5,10 @@ import { arrival, type Night, type Stage, stages } from './night.ts'
 
 /** One night in numbers; seconds unless the name says otherwise. */
 export function sleepSummary(seed: string, night: Night) {
-  const random = randomFor(seed, 'summary', night.day)
+  const random = randomFor(seed, 'summary', night.id)
   const modified = arrival(night)
   return {
-    id: 2_000_000_000 + night.day,
+    id: night.id,
     timezone,
     // 32 is the mat, 16 a tracker; model_id says which mat.
     model: 32,
