@@ -17,6 +17,7 @@ import { createUpstream } from './proxy/forward.ts'
 import { type ProxyParts, serveCall } from './proxy/proxy.ts'
 import type { Store } from './store/store.ts'
 import { exchangeRoutes } from './tokens/exchange.ts'
+import { createLeaseSweep } from './tokens/leased-agents.ts'
 import { createVerifier } from './tokens/operation-token.ts'
 import type { SigningKeys } from './tokens/signing-keys.ts'
 import type { Vault } from './vault/keys.ts'
@@ -54,7 +55,7 @@ export type Rooms = {
 
 /** Sockets to one provider origin. Further calls wait for one of them. */
 const upstreamConnections = 256
-/** Milliseconds between two looks for revoked calls and unsequenced records. */
+/** Milliseconds between two looks for revoked calls, lapsed leases and unsequenced records. */
 const tickMs = 500
 
 export const newRequestId = (random: Random): string =>
@@ -88,9 +89,11 @@ export function openRooms(foundation: Foundation, publicUrl: string): Rooms {
     ...{ ...context, vault, credentials, signingKeys, onFault: onMalfunction },
     gatewayVersion: foundation.gatewayVersion,
   })
+  const leases = createLeaseSweep({ store, clock })
   const tick = startTick(async () => {
     await sequence(store)
     await underWay.cutRevoked(verifier, clock())
+    await leases.sweep()
   })
   return {
     public: (request, response, requestId) => {

@@ -12,6 +12,10 @@ export type AgentRow = Tenant & {
   status: 'active' | 'revoked'
   created_at: number
   revoked_at: number | null
+  /** How far each sign of life carries; null for an agent that is there for good. */
+  lease_seconds: number | null
+  /** Revoked when this is past; null for an agent that is there for good. */
+  lives_until: number | null
 }
 
 export type ServiceTokenRow = Tenant & {
