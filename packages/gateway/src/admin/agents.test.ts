@@ -79,6 +79,54 @@ forEachStore((stores) => {
     }
   })
 
+  test('an agent may be leased, and its lease be renewed and given back, on record', async () => {
+    const clock = testClock()
+    const store = await stores.open(clock)
+    const { call } = await openAdmin(store, clock)
+    const wish = { name: 'run-sh-1', grants: [read], lease_seconds: 30 }
+    const { body: created } = await call('POST', '/agents', wish)
+    assert.equal(created.lease_seconds, 30)
+    assert.equal(Date.parse(created.lives_until) - Date.parse(created.created_at), 30_000)
+    assert.equal((await recordsOf(store, 'agent.created'))[0]?.lease_seconds, 30)
+    clock.advance(10_000)
+    const renewed = await call('PUT', '/agents/run-sh-1/lease')
+    assert.equal(renewed.status, 200)
+    const until = Date.parse(renewed.body.lives_until)
+    assert.ok(until >= Date.parse(created.lives_until) + 10_000)
+    assert.equal((await call('GET', '/agents/run-sh-1')).body.lives_until, renewed.body.lives_until)
+    const ended = await call('DELETE', '/agents/run-sh-1/lease')
+    assert.deepEqual([ended.status, ended.body.status], [200, 'revoked'])
+    assert.equal((await recordsOf(store, 'agent.revoked'))[0]?.reason, 'lease_ended')
+  })
+
+  test('a lease of an agent that was revoked is not renewed, and others have none', async () => {
+    const store = await stores.open()
+    const { call } = await openAdmin(store)
+    await call('POST', '/agents', { name: 'run-sh-1', lease_seconds: 30 })
+    await call('POST', '/agents', { name: 'coach' })
+    await call('POST', '/agents/run-sh-1/revoke')
+    for (const name of ['run-sh-1', 'coach']) {
+      for (const method of ['PUT', 'DELETE']) {
+        const { status, body } = await call(method, `/agents/${name}/lease`)
+        assert.deepEqual([status, body.error], [409, 'conflict'], `${method} ${name}`)
+      }
+    }
+    const statuses = async (query: string) =>
+      (await call('GET', `/agents${query}`)).body.items.map(({ name }: { name: string }) => name)
+    assert.deepEqual(await statuses('?status=active'), ['coach'])
+    assert.deepEqual(await statuses('?status=revoked'), ['run-sh-1'])
+    assert.equal((await statuses('')).length, 2)
+    assert.equal((await call('GET', '/agents/coach')).body.lives_until, null)
+  })
+
+  test('a lease is 5 seconds to an hour', async () => {
+    const { call } = await openAdmin(await stores.open())
+    for (const lease_seconds of [0, 4, 3601, 30.5, '30']) {
+      const { status, body } = await call('POST', '/agents', { name: 'run-sh-1', lease_seconds })
+      assert.deepEqual([status, body.error], [400, 'invalid_request'], `${lease_seconds}`)
+    }
+  })
+
   test('a grant takes the place of the one for the same connection', async () => {
     const store = await stores.open()
     const { call } = await openAdmin(store)

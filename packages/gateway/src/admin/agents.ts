@@ -1,12 +1,21 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
 import { isRefusal, type Refusal, refuse } from '../errors.ts'
-import { findAgent, insertAgent, listAgents, revokeAgent } from '../store/agent.ts'
+import { findAgent, insertAgent, listAgents } from '../store/agent.ts'
 import { listGrants } from '../store/grant.ts'
 import type { AgentRow } from '../store/schema.ts'
 import { insertServiceToken, listServiceTokens } from '../store/service-token.ts'
 import { showOnce } from '../vault/show-once.ts'
 import type { Grant } from '../words.ts'
+import {
+  isRevoked,
+  leaseInput,
+  leaseView,
+  newLease,
+  planLeaseEnd,
+  planRenewal,
+  planRevocation,
+} from './agent-life.ts'
 import { type AdminEnv, answer, nameInput, readBody, readQuery, timeOf } from './answer.ts'
 import { type AdminDeps, newId } from './deps.ts'
 import {
@@ -34,7 +43,11 @@ const newAgent = z.strictObject({
   name: nameInput,
   grants: z.array(grantInput).max(100).default([]),
   expires_in_seconds: lifetimeInput.optional(),
+  /** It ends by itself unless `PUT …/lease` comes within as many seconds, again and again. */
+  lease_seconds: leaseInput.optional(),
 })
+
+const agentsQuery = pageQuery.extend({ status: z.enum(['active', 'revoked']).optional() })
 
 /** `/agents`: principals, their service tokens and grants. */
 export function agentRoutes(deps: AdminDeps): Hono<AdminEnv> {
@@ -42,9 +55,9 @@ export function agentRoutes(deps: AdminDeps): Hono<AdminEnv> {
   const { store } = deps
 
   app.get('/', async (c) => {
-    const query = readQuery(c, pageQuery)
+    const query = readQuery(c, agentsQuery)
     if (isRefusal(query)) return answer(c, query)
-    const page = pageOf(await listAgents(store.db), query)
+    const page = pageOf(await listAgents(store.db, query), query)
     if (isRefusal(page)) return answer(c, page)
     const items = await Promise.all(page.items.map((agent) => agentView(deps, agent)))
     return answer(c, { ...page, items })
@@ -89,6 +102,16 @@ export function agentRoutes(deps: AdminDeps): Hono<AdminEnv> {
     return answer(c, await changeAgent(deps, c.req.param('agent'), plan))
   })
 
+  app.put('/:agent/lease', async (c) => {
+    const plan = async (agent: AgentRow) => planRenewal(deps, agent)
+    return answer(c, await changeAgent(deps, c.req.param('agent'), plan))
+  })
+
+  app.delete('/:agent/lease', async (c) => {
+    const plan = async (agent: AgentRow) => planLeaseEnd(deps, agent)
+    return answer(c, await changeAgent(deps, c.req.param('agent'), plan))
+  })
+
   return app
 }
 
@@ -116,7 +139,7 @@ type Parts = {
 const viewOf = (agent: Omit<AgentRow, 'workspace_id'>, { grants, tokens }: Parts) => ({
   ...{ id: agent.id, name: agent.name, status: agent.status },
   ...{ created_at: timeOf(agent.created_at), revoked_at: timeOf(agent.revoked_at) },
-  ...{ grants, service_tokens: tokens },
+  ...{ ...leaseView(agent), grants, service_tokens: tokens },
 })
 
 /** A new agent with its first service token, which is in the answer and nowhere else. */
@@ -126,7 +149,8 @@ async function planAgent(
 ): Promise<Plan<object> | Refusal> {
   const { store, random, clock } = deps
   const nowMs = clock()
-  const agent = { id: newId('agt', random), name: input.name, created_at: nowMs }
+  const lease = newLease(input.lease_seconds, nowMs)
+  const agent = { id: newId('agt', random), name: input.name, created_at: nowMs, ...lease }
   const grants: Grant[] = []
   for (const asked of input.grants) {
     const grant = await resolveGrant(deps, agent.id, asked)
@@ -140,6 +164,7 @@ async function planAgent(
   const created = store.draft({
     ...{ kind: 'agent.created', agent: agent.id, agent_name: agent.name },
     ...{ service_token: row.id, expires_at: timeOf(row.expires_at) },
+    lease_seconds: lease.lease_seconds,
   })
   const parts = grantParts(deps, agent, grants)
   const view = viewOf(
@@ -160,27 +185,6 @@ async function planAgent(
     unmet: refuse('conflict', `There is an agent "${agent.name}" already; take another name.`),
   }
 }
-
-/** Ends an agent with all its tokens, at once and for good (P8). */
-function planRevocation({ store, clock }: AdminDeps, agent: AgentRow): Plan<object> {
-  const nowMs = clock()
-  const fields = { kind: 'agent.revoked', agent: agent.id, agent_name: agent.name }
-  return {
-    write: {
-      statements: [revokeAgent(store.db, agent.id, nowMs)],
-      records: [store.draft(fields)],
-      bumpsPolicy: true,
-    },
-    answer: {
-      ...{ id: agent.id, name: agent.name, status: 'revoked' },
-      ...{ created_at: timeOf(agent.created_at), revoked_at: timeOf(nowMs) },
-    },
-    unmet: isRevoked(agent.name),
-  }
-}
-
-const isRevoked = (name: string): Refusal =>
-  refuse('conflict', `The agent "${name}" was revoked, which is for good; create another one.`)
 
 async function namedAgent({ store }: AdminDeps, name: string): Promise<AgentRow | Refusal> {
   const agent = await findAgent(store.db, name)
