@@ -1,9 +1,11 @@
+import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { homedir, hostname } from 'node:os'
+import { constants, homedir, hostname } from 'node:os'
 import pino from 'pino'
 import { openApp } from './app.ts'
 import { runCli } from './cli/run.ts'
+import type { ProcessDoor } from './cli/session.ts'
 import { createReservoir } from './reservoir.ts'
 
 /** Where the outside world is read, once: environment, arguments, clock, randomness, signals. */
@@ -12,26 +14,49 @@ import { createReservoir } from './reservoir.ts'
 const diskFailed = 74
 
 // Whatever is written (database, lock, socket) is for this user alone.
-process.umask(0o077)
+const ownUmask = 0o077
+const givenUmask = process.umask(ownUmask)
 
 // A reader that has seen enough (`okoro config | head`) is no fault.
 process.stdout.on('error', (error: Error & { code?: string }) => {
   if (error.code !== 'EPIPE') throw error
   process.exit(0)
 })
+// That a terminal has gone away is no reason to end what it was told about.
+process.stderr.on('error', () => {})
 
 const stop = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
+const stopSignals = ['SIGINT', 'SIGTERM'] as const
+const abort = () => stop.abort()
+for (const signal of stopSignals) process.once(signal, abort)
+
+const takeSignals: ProcessDoor['takeSignals'] = (signals, receive) => {
+  for (const signal of stopSignals) process.off(signal, abort)
+  for (const signal of signals) process.on(signal, receive)
+  return () => {
+    for (const signal of signals) process.off(signal, receive)
+  }
+}
+
+const startChild: ProcessDoor['startChild'] = ([file = '', ...args], env) => {
+  // What a command writes is not ours: it gets the umask that we were given.
+  process.umask(givenUmask)
+  try {
+    return spawn(file, args, { env, stdio: 'inherit' })
+  } finally {
+    process.umask(ownUmask)
+  }
+}
 
 const random = createReservoir((size) => randomBytes(size))
 const { version: gatewayVersion } = JSON.parse(
   readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
 ) as { version: string }
 
-process.exitCode = await runCli({
+const status = await runCli({
   ...{ argv: process.argv.slice(2), env: process.env, home: homedir(), hostname: hostname() },
   ...{ stdin: process.stdin, stdout: process.stdout, stderr: process.stderr },
-  ...{ stop: stop.signal, clock: Date.now, random, gatewayVersion },
+  ...{ stop: stop.signal, clock: Date.now, random, gatewayVersion, takeSignals, startChild },
   readFile: (path) => {
     try {
       return readFileSync(path, 'utf8')
@@ -54,3 +79,11 @@ process.exitCode = await runCli({
     })
   },
 })
+
+if (typeof status === 'number') {
+  process.exitCode = status
+} else {
+  // Where the signal is ignored, as nohup does it, the code says the same.
+  process.exitCode = 128 + constants.signals[status]
+  process.kill(process.pid, status)
+}

@@ -6,13 +6,14 @@ import { confirm } from './terminal/ask.ts'
 import { parseDuration } from './terminal/duration.ts'
 import { Failure } from './terminal/failure.ts'
 import {
-  collectConstraints,
   collectGrants,
-  collectNames,
+  describeGrant,
   type GrantRequest,
+  grantsOf,
   grantText,
   type Narrowing,
   narrowed,
+  narrowing,
   parseGrant,
 } from './terminal/grant-syntax.ts'
 
@@ -25,13 +26,6 @@ export const addAgents: AddCommand = (agents, session) => {
   addRotate(agents.command('rotate <name>'), session)
   addRevoke(agents.command('revoke <name>'), session)
 }
-
-const narrowing = (command: Command): Command =>
-  command
-    .option('--only <rules>', 'Only these rule ids, comma-separated', collectNames)
-    .option('--except <rules>', 'Not these rule ids, comma-separated', collectNames)
-    .option('--where <name=value>', 'Only where a rule captures this value', collectConstraints)
-    .option('--owner <ref>', 'The connection of this owner, whichever that is')
 
 type CreateOptions = Narrowing & {
   readonly grant: readonly GrantRequest[]
@@ -69,26 +63,13 @@ Examples:
     })
 }
 
-/** Which of several grants is to be narrowed could only be guessed. */
-function grantsOf({ grant: grants, ...narrowing }: CreateOptions): readonly GrantRequest[] {
-  const isNarrowed = ['only', 'except', 'where', 'owner'].some((name) => name in narrowing)
-  const [only, ...more] = grants
-  if (!isNarrowed) return grants
-  if (only && more.length === 0) return [narrowed(only, narrowing)]
-  throw new Failure(
-    'usage',
-    '--only, --except, --where and --owner narrow one --grant: create the agent with that one and ' +
-      'add the others with `okoro agents grant`.',
-  )
-}
-
 function printCreated({ output }: Session, agent: NewAgent, publicUrl: string): void {
   if (output.isJson) {
     output.json({ ...agent, url: publicUrl })
     return
   }
   output.note(`Agent ${agent.name} was created (${agent.id}).`)
-  for (const grant of agent.grants) output.note(`  may ${describe(grant)}`)
+  for (const grant of agent.grants) output.note(`  may ${describeGrant(grant)}`)
   if (agent.grants.length === 0) {
     output.note(`  may nothing yet: okoro agents grant ${agent.name} PROVIDER:SCOPE`)
   }
@@ -99,23 +80,29 @@ function printCreated({ output }: Session, agent: NewAgent, publicUrl: string): 
 
 function addList(command: Command, session: Session): void {
   command
-    .description('List all agents')
-    .addHelpText('after', '\nExamples:\n  $ okoro agents list\n  $ okoro agents list --json')
-    .action(() =>
+    .description('List the agents that are not revoked')
+    .option('--all', 'Those that were revoked, too')
+    .addHelpText('after', '\nExamples:\n  $ okoro agents list\n  $ okoro agents list --all --json')
+    .action(({ all: isAll = false }: { readonly all?: boolean }) =>
       session.withAdmin(async (admin) => {
-        const all = await Array.fromAsync(itemsOf<Agent>(admin, '/agents'))
+        const path = isAll ? '/agents' : '/agents?status=active'
+        const all = await Array.fromAsync(itemsOf<Agent>(admin, path))
         if (session.output.isJson) return session.output.json(all)
-        if (all.length === 0) session.output.note('No agents yet: okoro agents create NAME')
+        if (all.length === 0) session.output.note('No agents: okoro agents create NAME')
         session.output.table(
           ['NAME', 'STATUS', 'MAY', 'CREATED'],
           all.map((agent) => [
-            ...[agent.name, agent.status, agent.grants.map(grantText).join(' ')],
+            ...[agent.name, statusOf(agent), agent.grants.map(grantText).join(' ')],
             agent.created_at,
           ]),
         )
       }),
     )
 }
+
+/** Of an agent that lives as long as a process, it says so. */
+const statusOf = ({ status, lives_until: livesUntil }: Agent): string =>
+  status === 'active' && livesUntil !== null ? `${status}, leased` : status
 
 function addShow(command: Command, session: Session): void {
   command
@@ -132,11 +119,12 @@ function addShow(command: Command, session: Session): void {
           ['status', agent.status],
           ['created', agent.created_at],
           ...(agent.revoked_at === null ? [] : [['revoked', agent.revoked_at] as const]),
+          ...leaseFacts(agent),
         ])
         output.text('')
         output.table(
           ['GRANT', 'MAY'],
-          agent.grants.map((grant) => [grant.id, describe(grant)]),
+          agent.grants.map((grant) => [grant.id, describeGrant(grant)]),
         )
         output.text('')
         output.table(
@@ -148,6 +136,9 @@ function addShow(command: Command, session: Session): void {
       }),
     )
 }
+
+const leaseFacts = ({ lives_until: until, lease_seconds: seconds }: Agent) =>
+  until === null ? [] : [['lives until', `${until}, ${seconds} s after each sign of life`] as const]
 
 function addGrant(command: Command, session: Session): void {
   narrowing(
@@ -166,7 +157,7 @@ Examples:
         const body = narrowed(parseGrant(text), options)
         const grant = await admin.call<Grant>('POST', path, body)
         if (session.output.isJson) return session.output.json(grant)
-        session.output.text(`${name} may now ${describe(grant)}.`)
+        session.output.text(`${name} may now ${describeGrant(grant)}.`)
       }),
     )
 }
@@ -182,7 +173,7 @@ function addUngrant(command: Command, session: Session): void {
         const path = `/agents/${segment(name)}/grants/${segment(id)}`
         const grant = await admin.call<Grant>('DELETE', path)
         if (session.output.isJson) return session.output.json(grant)
-        session.output.text(`${agent.name} may no longer ${describe(grant)}.`)
+        session.output.text(`${agent.name} may no longer ${describeGrant(grant)}.`)
       }),
     )
 }
@@ -239,17 +230,4 @@ function addRevoke(command: Command, session: Session): void {
         session.output.text(`${agent.name} is revoked; its tokens are refused from now on.`)
       })
     })
-}
-
-/** What a grant allows, in words: `read withings (default), except heart.get`. */
-function describe(grant: Grant): string {
-  const { provider, scope, connection, owner, only, except, constraints } = grant
-  const whose = owner === null ? 'the first connection that is made' : `of owner ${owner}`
-  const where = Object.entries(constraints).map(([name, value]) => `where ${name}=${value}`)
-  return [
-    `${scope} ${provider} (${connection ?? whose})`,
-    ...(only === null ? [] : [`only ${only.join(', ')}`]),
-    ...(except.length === 0 ? [] : [`except ${except.join(', ')}`]),
-    ...where,
-  ].join(', ')
 }

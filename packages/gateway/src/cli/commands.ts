@@ -40,6 +40,10 @@ export const commands: Readonly<Record<string, Entry>> = {
     about: 'Call a provider as an agent does',
     load: async () => (await import('./call.ts')).addCall,
   },
+  run: {
+    about: 'Run a command as an agent of its own, which ends with it',
+    load: async () => (await import('./run-agent.ts')).addRun,
+  },
   audit: {
     about: 'Audit: what was called, by whom, and what for',
     load: async () => (await import('./audit.ts')).addAudit,

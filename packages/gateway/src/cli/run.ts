@@ -10,41 +10,58 @@ import { loadConfig } from '../config.ts'
 import type { Clock, Random } from '../words.ts'
 import { commands } from './commands.ts'
 import { type OpenApp, openAdminClient } from './gateway/admin-client.ts'
-import type { LoadedSettings, Session } from './session.ts'
+import type { ExitStatus, LoadedSettings, ProcessDoor, Session } from './session.ts'
 import { exitCodes, Failure } from './terminal/failure.ts'
 import { createInput, type InputStream } from './terminal/input.ts'
 import { createOutput, type OutputStream } from './terminal/output.ts'
 
 /** The outside world, read once in main.ts. */
-export type CliHost = Machine & {
-  /** Without interpreter and script. */
-  readonly argv: readonly string[]
-  readonly stdin: InputStream
-  readonly stdout: OutputStream
-  readonly stderr: OutputStream
-  /** Aborted by SIGINT and SIGTERM. */
-  readonly stop: AbortSignal
-  readonly clock: Clock
-  readonly random: Random
-  readonly gatewayVersion: string
-  /** The text of a file, or null when there is none; throws when it can't be read. */
-  readonly readFile: (path: string) => string | null
-  readonly openApp: OpenApp
-}
+export type CliHost = Machine &
+  ProcessDoor & {
+    /** Without interpreter and script. */
+    readonly argv: readonly string[]
+    readonly stdin: InputStream
+    readonly stdout: OutputStream
+    readonly stderr: OutputStream
+    /** Aborted by SIGINT and SIGTERM. */
+    readonly stop: AbortSignal
+    readonly clock: Clock
+    readonly random: Random
+    readonly gatewayVersion: string
+    /** The text of a file, or null when there is none; throws when it can't be read. */
+    readonly readFile: (path: string) => string | null
+    readonly openApp: OpenApp
+  }
 
-/** Runs one command line and resolves with the exit code (terminal/failure.ts has the table). */
-export async function runCli(host: CliHost): Promise<number> {
+/**
+ * Runs one command line and resolves with the exit code (terminal/failure.ts has the table), or
+ * with the signal to end by, for a command that stands for another one.
+ */
+export async function runCli(host: CliHost): Promise<ExitStatus> {
   const program = createProgram(host)
-  const session = createSession(host, program)
+  const own = ownArguments(host.argv)
+  let status: ExitStatus = exitCodes.ok.code
+  const session = createSession(host, program, {
+    isJson: own.includes('--json'),
+    endAs: (given) => {
+      status = given
+    },
+  })
   try {
-    await addCommands(program, host.argv, session)
+    await addCommands(program, own, session)
     await program.parseAsync([...host.argv], { from: 'user' })
-    return exitCodes.ok.code
+    return status
   } catch (error) {
     return endingOf(error, host)
   } finally {
     session.input.close()
   }
+}
+
+/** What stands behind `--` is not said to us. */
+function ownArguments(argv: readonly string[]): readonly string[] {
+  const end = argv.indexOf('--')
+  return end === -1 ? argv : argv.slice(0, end)
 }
 
 function createProgram({ stdout, stderr, gatewayVersion }: CliHost): Command {
@@ -102,9 +119,13 @@ async function addCommands(program: Command, argv: readonly string[], session: S
   }
 }
 
-function createSession(host: CliHost, program: Command): Session {
+function createSession(
+  host: CliHost,
+  program: Command,
+  { isJson, endAs }: Pick<Session, 'endAs'> & { readonly isJson: boolean },
+): Session {
   const { stdout, stderr, env, clock, random, gatewayVersion, stop, openApp, readFile } = host
-  const isJson = host.argv.includes('--json')
+  const { takeSignals, startChild } = host
   const output = createOutput({ stdout, stderr, isJson, hasColor: !env.NO_COLOR })
   let loaded: LoadedSettings | null = null
   const load: Session['settings'] = ({ withoutFile } = { withoutFile: false }) => {
@@ -113,6 +134,7 @@ function createSession(host: CliHost, program: Command): Session {
   }
   return {
     ...{ output, env, clock, random, gatewayVersion, stop, openApp, readFile },
+    ...{ takeSignals, startChild, endAs },
     input: createInput(host.stdin),
     settings: load,
     withAdmin: async (work) => {

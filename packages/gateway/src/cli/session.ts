@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process'
 import type { Command } from 'commander'
 import type { Env } from '../config/settings.ts'
 import type { LoadedConfig } from '../config.ts'
@@ -8,8 +9,25 @@ import type { Output } from './terminal/output.ts'
 
 export type LoadedSettings = Extract<LoadedConfig, { readonly kind: 'config' }>
 
+/** How this process ends: with a code, or by a signal. */
+export type ExitStatus = number | NodeJS.Signals
+
+/** What the outside world lets a command do with processes. */
+export type ProcessDoor = {
+  /**
+   * Signals no longer end this process or abort `stop`, they are received; returns how to give
+   * them back.
+   */
+  takeSignals(
+    signals: readonly NodeJS.Signals[],
+    receive: (signal: NodeJS.Signals) => void,
+  ): () => void
+  /** Starts a command in this process group, on the same terminal or pipes. */
+  startChild(argv: readonly string[], env: Readonly<Record<string, string>>): ChildProcess
+}
+
 /** What a command works with. */
-export type Session = {
+export type Session = ProcessDoor & {
   readonly output: Output
   readonly input: Input
   readonly env: Env
@@ -23,6 +41,8 @@ export type Session = {
   settings(options?: { readonly withoutFile: boolean }): LoadedSettings
   /** The text of a file, or null when there is none. */
   readFile(path: string): string | null
+  /** How to end when all went well, for a command that stands for another one. */
+  endAs(status: ExitStatus): void
   /** Runs with the gateway of the data folder, and lets go of it afterwards. */
   withAdmin<T>(work: (admin: AdminClient) => Promise<T>): Promise<T>
 }

@@ -1,4 +1,6 @@
+import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { EventEmitter } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,9 +8,10 @@ import { PassThrough } from 'node:stream'
 import { after } from 'node:test'
 import { openApp } from '../app.ts'
 import { runCli } from './run.ts'
+import type { ExitStatus } from './session.ts'
 
 export type Ended = {
-  readonly code: number
+  readonly code: ExitStatus
   readonly stdout: string
   readonly stderr: string
   /** Standard output, where it is JSON. */
@@ -21,6 +24,8 @@ export type Running = {
   readonly ended: Promise<Ended>
   /** Ctrl-C. */
   stop(): void
+  /** Any signal, for a command that takes them. */
+  signal(signal: NodeJS.Signals): void
   /** Resolves with the first group once this was printed, on either stream. */
   printed(pattern: RegExp): Promise<string>
 }
@@ -58,15 +63,27 @@ export function openFolder(): Folder {
       terminal(isTerminal),
     ]
     if (input !== undefined) stdin.end(input)
+    const signals = new EventEmitter()
     const seen = [collect(stdout), collect(stderr)] as const
     const ended = runCli({
       ...{ argv, env: { ...base, ...env }, home, hostname: 'box', stdin, stdout, stderr },
       ...{ stop: stop.signal, clock: Date.now, random: randomBytes, gatewayVersion: '0.0.0-test' },
       readFile: (path) => (existsSync(path) ? readFileSync(path, 'utf8') : null),
       openApp: (config) => openApp(config, context),
+      takeSignals: (taken, receive) => {
+        for (const signal of taken) signals.on(signal, receive)
+        return () => signals.removeAllListeners()
+      },
+      startChild: ([file = '', ...args], childEnv) => {
+        const child = spawn(file, args, { env: childEnv, stdio: ['ignore', 'pipe', 'pipe'] })
+        child.stdout.on('data', (chunk: Buffer) => stdout.write(chunk))
+        child.stderr.on('data', (chunk: Buffer) => stderr.write(chunk))
+        return child
+      },
     }).then((code) => endingOf(code, seen[0].text(), seen[1].text()))
     return {
       ...{ stdin, ended, stop: () => stop.abort() },
+      signal: (signal) => void signals.emit(signal, signal),
       printed: async (pattern) => {
         for (let left = 600; left > 0; left -= 1) {
           const found = pattern.exec(seen[0].text()) ?? pattern.exec(seen[1].text())
@@ -103,7 +120,7 @@ function collect(stream: PassThrough) {
   return { text: () => Buffer.concat(chunks).toString('utf8') }
 }
 
-function endingOf(code: number, stdout: string, stderr: string): Ended {
+function endingOf(code: ExitStatus, stdout: string, stderr: string): Ended {
   return {
     ...{ code, stdout, stderr },
     get json() {

@@ -27,6 +27,8 @@ export type Agent = {
   readonly status: string
   readonly created_at: string
   readonly revoked_at: string | null
+  readonly lease_seconds: number | null
+  readonly lives_until: string | null
   readonly grants: readonly Grant[]
   readonly service_tokens: readonly ServiceToken[]
 }

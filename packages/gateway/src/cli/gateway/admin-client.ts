@@ -30,13 +30,37 @@ type Send = (method: Method, path: string, body: string | null) => Promise<Answe
 
 /** Finds the gateway that runs on the data folder, or opens the folder in this process. */
 export async function openAdminClient(config: Config, openApp: OpenApp): Promise<AdminClient> {
-  if (await isGatewayRunning(config)) {
-    const call = caller(sendTo(adminSocketPath(config.dataDir)))
-    return { isRunning: true, call, serve: async () => {}, close: async () => {} }
-  }
+  if (await isGatewayRunning(config)) return adminOnSocket(config)
   // Its everyday lines would stand between the command's own.
   return adminOf(await openApp({ ...config, logLevel: quieter(config.logLevel) }))
 }
+
+/** The gateway that runs on the data folder; where there is none it says so and opens none. */
+export async function runningAdmin(
+  config: Pick<Config, 'dataDir'>,
+  options: SocketOptions = {},
+): Promise<AdminClient> {
+  if (await isGatewayRunning(config)) return adminOnSocket(config, options)
+  const message = `No gateway is running on ${config.dataDir}: start one with \`okoro serve\`.`
+  throw new Failure('unreachable', message)
+}
+
+type SocketOptions = {
+  /** Milliseconds without an answer after which the gateway counts as unreachable. */
+  readonly timeoutMs?: number
+  /** Drops what is under way. */
+  readonly signal?: AbortSignal
+}
+
+const adminOnSocket = (
+  { dataDir }: Pick<Config, 'dataDir'>,
+  options: SocketOptions = {},
+): AdminClient => ({
+  isRunning: true,
+  call: caller(sendTo(adminSocketPath(dataDir), options)),
+  serve: async () => {},
+  close: async () => {},
+})
 
 /** The admin API of a gateway that this very process has opened. */
 export const adminOf = (app: OpenedApp): AdminClient => ({
@@ -78,11 +102,12 @@ export async function* itemsOf<T extends object>(
 /** A path segment out of what somebody typed. */
 export const segment = (name: string): string => encodeURIComponent(name)
 
-function sendTo(socketPath: string): Send {
+function sendTo(socketPath: string, { timeoutMs, signal }: SocketOptions = {}): Send {
   return (method, path, body) =>
     new Promise((resolve, reject) => {
       const headers = { host: 'localhost', ...(body !== null && json) }
-      const outgoing = request({ socketPath, method, path, headers }, (incoming) => {
+      const options = { socketPath, method, path, headers, ...(signal && { signal }) }
+      const outgoing = request(options, (incoming) => {
         const chunks: Buffer[] = []
         incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
         incoming.on('error', reject)
@@ -94,6 +119,10 @@ function sendTo(socketPath: string): Send {
         })
       })
       outgoing.on('error', reject)
+      if (timeoutMs !== undefined) {
+        const error = new Error(`it did not answer within ${timeoutMs / 1000} s`)
+        outgoing.setTimeout(timeoutMs, () => outgoing.destroy(error))
+      }
       outgoing.end(body ?? undefined)
     })
 }

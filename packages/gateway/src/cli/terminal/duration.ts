@@ -11,3 +11,10 @@ export function parseDuration(text: string): number {
   }
   return Number(number) * factor
 }
+
+/** In the largest unit that comes out even, as in `8 h` or `90 s`. */
+export function durationText(durationSeconds: number): string {
+  const units = Object.entries(seconds).toReversed()
+  const [unit, factor] = units.find(([, size]) => durationSeconds % size === 0) ?? ['s', 1]
+  return `${durationSeconds / factor} ${unit === 'm' ? 'min' : unit}`
+}

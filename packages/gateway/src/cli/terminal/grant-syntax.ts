@@ -1,5 +1,7 @@
-import { InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import { isScope, type Scope, scopes } from '../../words.ts'
+import type { Grant } from '../gateway/admin-api.ts'
+import { Failure } from './failure.ts'
 
 /** A grant as the admin API takes it. */
 export type GrantRequest = {
@@ -78,4 +80,41 @@ export function grantText(grant: {
   const { provider, scope, connection, owner } = grant
   const place = connection ?? (owner === null ? null : `owner ${owner}`)
   return place === null ? `${provider}:${scope}` : `${provider}:${scope}@${place}`
+}
+
+/** The options that narrow a grant. */
+export const narrowing = (command: Command): Command =>
+  command
+    .option('--only <rules>', 'Only these rule ids, comma-separated', collectNames)
+    .option('--except <rules>', 'Not these rule ids, comma-separated', collectNames)
+    .option('--where <name=value>', 'Only where a rule captures this value', collectConstraints)
+    .option('--owner <ref>', 'The connection of this owner, whichever that is')
+
+/** Which of several grants is to be narrowed could only be guessed. */
+export function grantsOf({
+  grant: grants,
+  ...narrowing
+}: Narrowing & { readonly grant: readonly GrantRequest[] }): readonly GrantRequest[] {
+  const isNarrowed = ['only', 'except', 'where', 'owner'].some((name) => name in narrowing)
+  const [only, ...more] = grants
+  if (!isNarrowed) return grants
+  if (only && more.length === 0) return [narrowed(only, narrowing)]
+  throw new Failure(
+    'usage',
+    '--only, --except, --where and --owner narrow one --grant: name one --grant only. ' +
+      '`okoro agents grant` gives an agent more of them.',
+  )
+}
+
+/** What a grant allows, in words: `read withings (default), except heart.get`. */
+export function describeGrant(grant: Grant): string {
+  const { provider, scope, connection, owner, only, except, constraints } = grant
+  const whose = owner === null ? 'the first connection that is made' : `of owner ${owner}`
+  const where = Object.entries(constraints).map(([name, value]) => `where ${name}=${value}`)
+  return [
+    `${scope} ${provider} (${connection ?? whose})`,
+    ...(only === null ? [] : [`only ${only.join(', ')}`]),
+    ...(except.length === 0 ? [] : [`except ${except.join(', ')}`]),
+    ...where,
+  ].join(', ')
 }
