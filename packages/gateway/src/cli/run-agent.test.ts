@@ -71,6 +71,13 @@ suite('okoro run', () => {
     assert.equal((await running.ended).code, 'SIGTERM')
   })
 
+  test('begins nothing after a signal that came before, and leaves no agent behind', async () => {
+    const running = start(['run', ...grant, '--', 'echo', 'begun'], { earlySignal: 'SIGINT' })
+    const { code, stdout } = await running.ended
+    assert.deepEqual([code, stdout], ['SIGINT', ''])
+    assert.deepEqual((await run(['agents', 'list', '--json'])).json, [])
+  })
+
   test('lets its command answer a signal in its own way', async () => {
     const script = 'trap "echo once; exit 9" USR1; echo begun; while :; do sleep 0.1; done'
     const running = start(['run', ...grant, '--', 'sh', '-c', script])

@@ -36,6 +36,8 @@ export type Options = {
   readonly input?: string
   /** Both ends are a terminal. */
   readonly isTerminal?: boolean
+  /** Reaches a command that takes signals as soon as it does. */
+  readonly earlySignal?: NodeJS.Signals
 }
 
 export type Folder = {
@@ -54,7 +56,10 @@ export function openFolder(): Folder {
   after(() => rmSync(home, { recursive: true, force: true }))
   const dataDir = join(home, 'data')
   const base = { OKORO_DATA_DIR: dataDir, OKORO_PORT: '0', OKORO_ADMIN_PORT: '0' }
-  const start: Folder['start'] = (argv, { env = {}, input, isTerminal = false } = {}) => {
+  const start: Folder['start'] = (
+    argv,
+    { env = {}, input, isTerminal = false, earlySignal } = {},
+  ) => {
     const stop = new AbortController()
     stops.push(stop)
     const [stdin, stdout, stderr] = [
@@ -72,6 +77,7 @@ export function openFolder(): Folder {
       openApp: (config) => openApp(config, context),
       takeSignals: (taken, receive) => {
         for (const signal of taken) signals.on(signal, receive)
+        if (earlySignal) receive(earlySignal)
         return () => signals.removeAllListeners()
       },
       startChild: ([file = '', ...args], childEnv) => {
