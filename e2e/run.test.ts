@@ -37,7 +37,11 @@ process.exit(7)
 const readOn = `${reader}
 const { token } = await (await ask()).json()
 try {
-  for await (const chunk of (await call(token)).body) say({ streaming: chunk.length })
+  let isFirst = true
+  for await (const _ of (await call(token)).body) {
+    if (isFirst) say({ streaming: true })
+    isFirst = false
+  }
   say({ cut: false })
 } catch {
   say({ cut: true, call: (await call(token)).status, exchange: (await ask()).status })
@@ -51,6 +55,7 @@ for (const name of ['SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGTERM', 'SIGUSR1']) {
   process.on(name, () => console.log(name + ' number ' + ++count))
 }
 process.on('SIGUSR2', () => process.exit(5))
+process.on('SIGALRM', () => process.kill(process.pid, 'SIGSTOP'))
 setInterval(() => {}, 1000)
 console.log('counting in ' + process.pid + '.')
 `
@@ -290,6 +295,20 @@ forEachHome((home) => {
     await new Promise((resolve) => setTimeout(resolve, 1_000))
     terminal.type('\x03')
     await printed(terminal, /SIGINT number 1$/m)
+    process.kill(pid, 'SIGUSR2')
+    terminal.type('\necho "ended with $?."\n')
+    await printed(terminal, /ended with 5\./)
+    terminal.close()
+  })
+
+  test('a command that stops itself alone gives the terminal back, and fg goes on with it', async () => {
+    const terminal = openTerminal()
+    terminal.type(`${lineOf(runOf(countSignals))}\n`)
+    const pid = Number(await printed(terminal, /counting in (\d+)\./))
+    process.kill(pid, 'SIGALRM')
+    await printed(terminal, /Stopped/)
+    terminal.type('fg\n')
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
     process.kill(pid, 'SIGUSR2')
     terminal.type('\necho "ended with $?."\n')
     await printed(terminal, /ended with 5\./)

@@ -57,6 +57,7 @@ const status = await runCli({
   ...{ argv: process.argv.slice(2), env: process.env, home: homedir(), hostname: hostname() },
   ...{ stdin: process.stdin, stdout: process.stdout, stderr: process.stderr },
   ...{ stop: stop.signal, clock: Date.now, random, gatewayVersion, takeSignals, startChild },
+  stopItself: () => void process.kill(process.pid, 'SIGSTOP'),
   readFile: (path) => {
     try {
       return readFileSync(path, 'utf8')

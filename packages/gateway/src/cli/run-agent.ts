@@ -2,11 +2,11 @@ import { basename } from 'node:path'
 import { InvalidArgumentError } from 'commander'
 import type { NewAgent, Status } from './gateway/admin-api.ts'
 import { type AdminClient, runningAdmin } from './gateway/admin-client.ts'
-import { type ChildEnd, runChild } from './run-agent/child.ts'
+import { type Receiver, runChild } from './run-agent/child.ts'
 import { agentEnvironment } from './run-agent/environment.ts'
 import { keepLease, type Lease } from './run-agent/lease.ts'
-import { endingLike, isInForeground, mustPassOn, takenSignals } from './run-agent/signals.ts'
-import type { AddCommand, Session } from './session.ts'
+import { endingLike, takenSignals } from './run-agent/signals.ts'
+import type { AddCommand, ExitStatus, Session } from './session.ts'
 import { durationText, parseDuration } from './terminal/duration.ts'
 import {
   collectGrants,
@@ -56,50 +56,62 @@ Examples:
   $ okoro run --grant withings:read -- claude
   $ okoro run --grant withings:read --except heart.get --expires 30m -- ./report.sh --weekly`
 
-/** What a signal does just now; its meaning changes as the command begins and ends. */
-type Receiver = { receive: (signal: NodeJS.Signals) => void }
-
 async function run(session: Session, argv: readonly string[], options: Options): Promise<void> {
   const grants = grantsOf(options)
   const gone = new AbortController()
   const socket = { timeoutMs: answerMs, signal: gone.signal }
   const admin = await runningAdmin(session.settings().config, socket)
-  let early: NodeJS.Signals | null = null
-  const receiver: Receiver = {
-    receive: (signal) => {
-      if (signal !== 'SIGCONT') early ??= signal
-    },
-  }
+  const receiver = beforeTheCommand()
   const letGo = session.takeSignals(takenSignals, (signal) => receiver.receive(signal))
   try {
-    const { public_url: url } = await admin.call<Status>('GET', '/status')
-    const agent = await createAgent(session, admin, { argv, options, grants })
-    const lease = keepLease({
-      admin,
-      agent: leased(agent, options),
-      say: (line) => say(session, line),
-    })
-    announce(session, agent, options)
-    const end =
-      early === null
-        ? await runAs(session, argv, { agent, url, receiver })
-        : { status: endingLike(early), message: null }
-    await endLease(session, lease, { agent, receiver })
-    if (end.message !== null) say(session, `${argv[0]}: ${end.message}`)
-    session.endAs(end.status)
+    session.endAs(await live(session, { admin, argv, options, grants, receiver }))
   } finally {
     gone.abort()
     letGo()
   }
 }
 
-type Wish = {
+type Early = Receiver & { early: NodeJS.Signals | null }
+
+/** A signal that comes before the command begins keeps it from beginning. */
+function beforeTheCommand(): Early {
+  const receiver: Early = {
+    early: null,
+    receive: (signal) => {
+      if (signal !== 'SIGCONT') receiver.early ??= signal
+    },
+  }
+  return receiver
+}
+
+type Life = {
+  readonly admin: AdminClient
   readonly argv: readonly string[]
   readonly options: Options
   readonly grants: readonly GrantRequest[]
+  readonly receiver: Early
 }
 
-const createAgent = ({ random }: Session, admin: AdminClient, { argv, options, grants }: Wish) =>
+/** From the agent's creation to its revocation, whatever becomes of the command. */
+async function live(session: Session, life: Life): Promise<ExitStatus> {
+  const { admin, argv, options, receiver } = life
+  const { public_url: url } = await admin.call<Status>('GET', '/status')
+  const agent = await createAgent(session, life)
+  const { id, name, service_token: serviceToken } = agent
+  const leased = { id, name, leaseSeconds: options.lease }
+  const lease = keepLease({ admin, agent: leased, say: (line) => say(session, line) })
+  announce(session, agent, options)
+  const env = agentEnvironment(session.env, { url, serviceToken })
+  const end =
+    receiver.early === null
+      ? await runChild(session, { argv, env, receiver })
+      : { status: endingLike(receiver.early), message: null }
+  await endLease(session, lease, { agent, receiver })
+  if (end.message !== null) say(session, `${argv[0]}: ${end.message}`)
+  return end.status
+}
+
+const createAgent = ({ random }: Session, { admin, argv, options, grants }: Life) =>
   admin.call<NewAgent>('POST', '/agents', {
     ...{ name: agentName(argv[0] ?? '', random(4)), grants },
     ...{ expires_in_seconds: options.expires, lease_seconds: options.lease },
@@ -114,10 +126,6 @@ export function agentName(command: string, random: Uint8Array): string {
   return `run-${readable}-${Buffer.from(random).toString('hex')}`
 }
 
-const leased = ({ id, name }: NewAgent, { lease: leaseSeconds }: Options) => ({
-  ...{ id, name, leaseSeconds },
-})
-
 function announce(session: Session, agent: NewAgent, { expires }: Options): void {
   const { id, name, grants, service_tokens: tokens, lease_seconds } = agent
   const may = grants.map(describeGrant).join('; ')
@@ -129,34 +137,6 @@ function announce(session: Session, agent: NewAgent, { expires }: Options): void
 /** Standard output is the command's: whatever we have to say goes to standard error. */
 function say({ output }: Session, message: string, facts: object = {}): void {
   output.note(output.isJson ? JSON.stringify({ message, ...facts }) : `okoro: ${message}`)
-}
-
-type Running = {
-  readonly agent: NewAgent
-  readonly url: string
-  readonly receiver: Receiver
-}
-
-function runAs(
-  session: Session,
-  argv: readonly string[],
-  { agent, url, receiver }: Running,
-): Promise<ChildEnd> {
-  const env = agentEnvironment(session.env, { url, serviceToken: agent.service_token })
-  return runChild(
-    () => session.startChild(argv, env),
-    (child) => {
-      receiver.receive = (signal) => {
-        if (mustPassOn(signal, hasTerminal(session))) child.kill(signal)
-      }
-    },
-  )
-}
-
-/** Where there is no /proc, a terminal on standard input says about the same. */
-function hasTerminal({ readFile, input }: Session): boolean {
-  const stat = readFile('/proc/self/stat')
-  return stat === null ? input.isTerminal : isInForeground(stat)
 }
 
 type Ended = { readonly agent: NewAgent; readonly receiver: Receiver }

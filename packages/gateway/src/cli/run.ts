@@ -125,7 +125,7 @@ function createSession(
   { isJson, endAs }: Pick<Session, 'endAs'> & { readonly isJson: boolean },
 ): Session {
   const { stdout, stderr, env, clock, random, gatewayVersion, stop, openApp, readFile } = host
-  const { takeSignals, startChild } = host
+  const { takeSignals, stopItself, startChild } = host
   const output = createOutput({ stdout, stderr, isJson, hasColor: !env.NO_COLOR })
   let loaded: LoadedSettings | null = null
   const load: Session['settings'] = ({ withoutFile } = { withoutFile: false }) => {
@@ -134,7 +134,7 @@ function createSession(
   }
   return {
     ...{ output, env, clock, random, gatewayVersion, stop, openApp, readFile },
-    ...{ takeSignals, startChild, endAs },
+    ...{ takeSignals, stopItself, startChild, endAs },
     input: createInput(host.stdin),
     settings: load,
     withAdmin: async (work) => {

@@ -22,6 +22,8 @@ export type ProcessDoor = {
     signals: readonly NodeJS.Signals[],
     receive: (signal: NodeJS.Signals) => void,
   ): () => void
+  /** Stops this process as Ctrl-Z does; returns once it was continued. */
+  stopItself(): void
   /** Starts a command in this process group, on the same terminal or pipes. */
   startChild(argv: readonly string[], env: Readonly<Record<string, string>>): ChildProcess
 }

@@ -80,6 +80,7 @@ export function openFolder(): Folder {
         if (earlySignal) receive(earlySignal)
         return () => signals.removeAllListeners()
       },
+      stopItself: () => {},
       startChild: ([file = '', ...args], childEnv) => {
         const child = spawn(file, args, { env: childEnv, stdio: ['ignore', 'pipe', 'pipe'] })
         child.stdout.on('data', (chunk: Buffer) => stdout.write(chunk))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { endingLike, isInForeground, mustPassOn, takenSignals } from './signals.ts'
+import { endingLike, isInForeground, isStopped, mustPassOn, takenSignals } from './signals.ts'
 
 const stat = (name: string, group: number, terminal: number, foreground: number) =>
   `4242 (${name}) S 4000 ${group} 4000 ${terminal} ${foreground} 4194304 1 2 3`
@@ -14,6 +14,11 @@ suite('whether a terminal may have sent a signal', () => {
   ] as const) {
     test(what, () => assert.equal(isInForeground(line), expected))
   }
+})
+
+test('a process that was stopped says so', () => {
+  assert.ok(isStopped('7 (a) S) T 1 7 7 0 -1'))
+  assert.ok(!isStopped('7 (a) T) S 1 7 7 0 -1'))
 })
 
 suite('a signal to this process', () => {

@@ -23,11 +23,16 @@ export const mustPassOn = (signal: NodeJS.Signals, isInForeground: boolean): boo
  * (proc_pid_stat(5)): field 5 is the group, 7 the terminal (0: none), 8 the terminal's group.
  */
 export function isInForeground(stat: string): boolean {
-  // The name of the program, field 2, may have spaces and parentheses of its own.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  const [, , group, , terminal, foreground] = fields
+  const [, , group, , terminal, foreground] = fieldsOf(stat)
   return terminal !== '0' && group === foreground
 }
+
+/** Whether a signal has stopped a process, out of its `/proc/PID/stat`. */
+export const isStopped = (stat: string): boolean => fieldsOf(stat)[0] === 'T'
+
+/** From field 3 on: the name of the program may have spaces and parentheses of its own. */
+const fieldsOf = (stat: string): readonly string[] =>
+  stat.slice(stat.lastIndexOf(')') + 2).split(' ')
 
 /** Signals whose default makes a core file; ours would have the service token in it. */
 const coreSignals: readonly NodeJS.Signals[] = [
