@@ -106,6 +106,11 @@ const mistakes: [what: string, file: ProviderFile, message: RegExp][] = [
     /must name its methods/,
   ],
   [
+    'a text to be read where there is no envelope',
+    { ...withings, envelope: undefined },
+    /limits\.too_many: message and seconds_at need an envelope/,
+  ],
+  [
     'defaults where bodies pass untouched',
     {
       ...forge,

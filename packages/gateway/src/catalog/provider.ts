@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { type Auth, authFile, compileAuth } from './auth.ts'
 import { compileEndpoint, type Endpoint, endpointFile, type Rule } from './endpoint.ts'
+import { compileLimits, type Limits, limitsFile } from './limits.ts'
 import { PathTree } from './path-tree.ts'
 import { looseName, mistake, word } from './vocabulary.ts'
 
@@ -42,22 +43,6 @@ const envelopeFile = z
     source: word.source,
   })
   .describe('For providers that answer HTTP 200 and hide the truth in a JSON body.')
-
-const limitsFile = z
-  .strictObject({
-    application: z
-      .strictObject({ requests: word.positive, seconds: word.positive, source: word.source })
-      .optional()
-      .describe('What the provider allows one application, over all its connections.'),
-    max_body_bytes: word.positive
-      .default(1_048_576)
-      .describe('The largest request body that is taken from an agent.'),
-    first_byte_seconds: word.positive
-      .default(30)
-      .describe('How long the provider may take until its answer begins.'),
-    idle_seconds: word.positive.default(30).describe('How long its answer may then stand still.'),
-  })
-  .describe('Limits of the provider and of a call.')
 
 export const providerFile = z
   .strictObject({
@@ -117,13 +102,6 @@ export type Envelope = {
   readonly message: string
   readonly ok: readonly number[]
   readonly expired: readonly number[]
-}
-
-export type Limits = {
-  readonly application: { readonly requests: number; readonly seconds: number } | null
-  readonly maxBodyBytes: number
-  readonly firstByteSeconds: number
-  readonly idleSeconds: number
 }
 
 export type Parameters = {
@@ -213,7 +191,8 @@ export function compileProvider(
     ...{ auth, encoding, parameters, requestHeaders: new Set(file.request_headers) },
     ...{ defaultHeaders: Object.entries(file.default_headers), linkPath: file.link_path },
     methods: new Set([...commonMethods, ...rules.flatMap((rule) => rule.methods)]),
-    ...{ endpoints, rules, envelope: file.envelope ?? null, limits: compileLimits(file) },
+    ...{ endpoints, rules, envelope: file.envelope ?? null },
+    limits: compileLimits(file.limits, file.envelope !== undefined),
     ...{ closed, unknownPaths: file.unknown_paths },
     endpointsByPath: indexEndpoints(endpoints),
     rulesByPath: indexRules(rules),
@@ -234,13 +213,6 @@ function compileParameters({ parameters, encoding }: ProviderFile): Parameters {
     jsonArrays: new Set(json_arrays),
   }
 }
-
-const compileLimits = ({ limits }: ProviderFile): Limits => ({
-  application: limits.application ?? null,
-  maxBodyBytes: limits.max_body_bytes,
-  firstByteSeconds: limits.first_byte_seconds,
-  idleSeconds: limits.idle_seconds,
-})
 
 const isBelow = (path: string, closed: readonly string[]): boolean =>
   closed.some((prefix) => path.toLowerCase().startsWith(prefix))

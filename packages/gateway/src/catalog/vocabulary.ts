@@ -19,6 +19,8 @@ export const word = {
   pointer: z.string().regex(/^(\/[^/~]+)*$/),
   header: z.string().regex(passableHeader),
   headerValue: z.string().regex(/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/),
+  /** Of the provider's answer. */
+  answerHeader: z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/),
   positive: z.int().positive(),
 }
 
