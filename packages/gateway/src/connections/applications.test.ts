@@ -5,6 +5,7 @@ import { Secret } from '../secret.ts'
 import { forEachStore } from '../store/testing.ts'
 import {
   addApplication,
+  changeLimit,
   listApplications,
   openApplication,
   removeApplication,
@@ -92,6 +93,19 @@ forEachStore((stores) => {
     assert.equal((await recordsOf(store, 'application.secret_rotated')).length, 2)
     const none = await rotateSecret(room, { id: 'app_none', secret: new Secret('x') })
     assert.equal(refused(none).code, 'not_found')
+  })
+
+  test('a changed limit is recorded, and no attempt judged before it starts after it', async () => {
+    const { room, store } = await start()
+    const { id } = granted(await addApplication(room, request))
+    const before = store.policyEpoch()
+    granted(await changeLimit(room, { id, limit: { requests: 7, seconds: 60 } }))
+    assert.equal(store.policyEpoch(), before + 1)
+    const late = await store.write({ records: [], ifPolicyEpoch: before })
+    assert.equal(late.kind, 'stale')
+    const [record] = await recordsOf(store, 'application.limit_changed')
+    assert.deepEqual([record?.application, record?.limit], [id, { requests: 7, seconds: 60 }])
+    assert.equal((await recordsOf(store, 'application.added'))[0]?.limit, 'default')
   })
 
   test('an application is removed once no connection needs it', async () => {

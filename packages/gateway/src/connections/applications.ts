@@ -1,14 +1,17 @@
 import type { RedirectUriRule } from '../catalog/auth/oauth2.ts'
+import type { CallLimit } from '../catalog/limits.ts'
 import type { Provider } from '../catalog/provider.ts'
 import { type Refusal, refuse } from '../errors.ts'
 import type { Secret } from '../secret.ts'
 import {
+  changeApplicationLimit,
   deleteApplication,
   findApplication,
   insertApplication,
   listApplications as listRows,
   replaceApplicationSecret,
 } from '../store/application.ts'
+import { deleteBudget } from '../store/call-budget.ts'
 import type { ApplicationRow } from '../store/schema.ts'
 import type { ConnectionsContext } from './context.ts'
 import { newId } from './handles.ts'
@@ -20,9 +23,13 @@ export type Application = {
   readonly clientId: string
   readonly redirectUri: string
   readonly sandbox: boolean
+  readonly limit: LimitChoice
   /** Milliseconds since the Unix epoch. */
   readonly createdAt: number
 }
+
+/** The operator's word on an application's limit; `default` leaves it to the provider file. */
+export type LimitChoice = CallLimit | 'default' | 'none'
 
 export type NewApplication = {
   readonly provider: string
@@ -30,6 +37,8 @@ export type NewApplication = {
   readonly secret: Secret<string>
   /** As registered at the provider; `redirectUriOf` when absent. */
   readonly redirectUri?: string | undefined
+  /** `default` when absent. */
+  readonly limit?: LimitChoice | undefined
 }
 
 /** Where a provider sends people back to: from configuration alone. */
@@ -39,7 +48,7 @@ export const redirectUriOf = (publicUrl: string, provider: string): string =>
 /** Seals the secret and records `application.added`. A client id twice is a `conflict`. */
 export async function addApplication(
   context: ConnectionsContext,
-  { provider: name, clientId, secret, redirectUri }: NewApplication,
+  { provider: name, clientId, secret, redirectUri, limit = 'default' }: NewApplication,
 ): Promise<Application | Refusal> {
   const { store, publicUrl, clock, random } = context
   const provider = context.catalog.providers.get(name)
@@ -53,7 +62,7 @@ export async function addApplication(
   const id = newId('app', random)
   const row = {
     ...{ id, provider: name, client_id: clientId, redirect_uri: uri, created_at: clock() },
-    sandbox: provider.sandbox === null ? 0 : 1,
+    ...{ sandbox: provider.sandbox === null ? 0 : 1, ...columnsOf(limit) },
     sealed_secret: await context.vault.seal(placeOf(id), secret),
   }
   const record = store.draft({ kind: 'application.added', ...recordOf(row) })
@@ -85,6 +94,29 @@ export async function rotateSecret(
   return kind === 'done' ? applicationOf(row) : noApplication(id)
 }
 
+/**
+ * Changes what the application may do (`application.limit_changed`). Holds at once: what nodes have
+ * taken ahead of their calls is taken no more once they know, which is before their next attempt.
+ */
+export async function changeLimit(
+  { store }: ConnectionsContext,
+  { id, limit }: { readonly id: string; readonly limit: LimitChoice },
+): Promise<Application | Refusal> {
+  const row = await findApplication(store.db, id)
+  if (!row) return noApplication(id)
+  const changed = { ...row, ...columnsOf(limit) }
+  const record = store.draft({ kind: 'application.limit_changed', ...recordOf(changed) })
+  const statements = [changeApplicationLimit(store.db, { id, ...columnsOf(limit) })]
+  const { kind } = await store.write({ statements, records: [record], bumpsPolicy: true })
+  return kind === 'done' ? applicationOf(changed) : noApplication(id)
+}
+
+/** What holds now: the operator's limit, else the provider file's; null for none. */
+export function limitOf({ limit }: Application, provider: Provider | undefined): CallLimit | null {
+  if (limit === 'none') return null
+  return limit === 'default' ? (provider?.limits.application ?? null) : limit
+}
+
 /** Forgets an application (`application.removed`); `conflict` while a connection needs it. */
 export async function removeApplication(
   { store }: ConnectionsContext,
@@ -93,7 +125,7 @@ export async function removeApplication(
   const row = await findApplication(store.db, id)
   if (!row) return noApplication(id)
   const record = store.draft({ kind: 'application.removed', ...recordOf(row) })
-  const statements = [deleteApplication(store.db, id)]
+  const statements = [deleteApplication(store.db, id), ...deleteBudget(store.db, id)]
   const { kind } = await store.write({ statements, records: [record] })
   if (kind === 'done') return applicationOf(row)
   return refuse('conflict', 'Connections are renewed through this application: remove them first.')
@@ -144,13 +176,28 @@ const needsNoApplication = ({ name, title }: Provider): Refusal =>
 
 const noApplication = (id: string): Refusal => refuse('not_found', `There is no application ${id}.`)
 
-type Recorded = Pick<ApplicationRow, 'id' | 'provider' | 'client_id' | 'redirect_uri' | 'sandbox'>
+type Recorded = Omit<ApplicationRow, 'workspace_id' | 'sealed_secret' | 'created_at'>
 
-const recordOf = ({ id, provider, client_id, redirect_uri, sandbox }: Recorded) => ({
-  ...{ application: id, provider, client_id, redirect_uri, sandbox: sandbox === 1 },
+const recordOf = (row: Recorded) => ({
+  ...{ application: row.id, provider: row.provider, client_id: row.client_id },
+  ...{ redirect_uri: row.redirect_uri, sandbox: row.sandbox === 1, limit: choiceOf(row) },
 })
+
+type LimitColumns = Pick<ApplicationRow, 'limit_requests' | 'limit_seconds'>
+
+function columnsOf(limit: LimitChoice): LimitColumns {
+  if (limit === 'default') return { limit_requests: null, limit_seconds: null }
+  if (limit === 'none') return { limit_requests: 0, limit_seconds: 0 }
+  return { limit_requests: limit.requests, limit_seconds: limit.seconds }
+}
+
+function choiceOf({ limit_requests: requests, limit_seconds: seconds }: LimitColumns): LimitChoice {
+  if (requests === null || seconds === null) return 'default'
+  return requests === 0 ? 'none' : { requests, seconds }
+}
 
 const applicationOf = (row: ApplicationRow): Application => ({
   ...{ id: row.id, provider: row.provider, clientId: row.client_id },
   ...{ redirectUri: row.redirect_uri, sandbox: row.sandbox === 1, createdAt: row.created_at },
+  limit: choiceOf(row),
 })

@@ -50,6 +50,20 @@ export function replaceApplicationSecret(
   return { query, mustTouch: true }
 }
 
+/** Null, null for the provider file's limit; 0, 0 for none. */
+export function changeApplicationLimit(
+  db: Kysely<Schema>,
+  { id, ...limit }: Pick<ApplicationRow, 'id' | 'limit_requests' | 'limit_seconds'>,
+): Statement {
+  const query = db
+    .updateTable('application')
+    .set(limit)
+    .where('workspace_id', '=', workspace)
+    .where('id', '=', id)
+    .compile()
+  return { query, mustTouch: true }
+}
+
 /** Touches nothing while a connection that was not removed is renewed through it. */
 export function deleteApplication(db: Kysely<Schema>, id: string): Statement {
   const query = db

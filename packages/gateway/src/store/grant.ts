@@ -13,6 +13,8 @@ export type ConnectionView = {
   readonly reason: string | null
   readonly generation: number
   readonly sandbox: boolean
+  /** Null for a pasted key. */
+  readonly applicationId: string | null
 }
 
 /** A grant, and one connection that it reaches; null while it reaches none. */
@@ -67,6 +69,7 @@ export async function listReach(
       'connection.reason',
       'connection.generation',
       'connection.sandbox',
+      'connection.application_id',
     ])
     .orderBy('grant.created_at')
     .orderBy('grant.id')
@@ -145,11 +148,14 @@ type ReachedRow = {
   readonly reason: string | null
   readonly generation: number | null
   readonly sandbox: number | null
+  readonly application_id: string | null
 }
 
 function connectionOf(row: ReachedRow): ConnectionView | null {
   const { provider, reached_id: id, label, status, reason, generation } = row
   if (id === null || label === null || status === null || generation === null) return null
-  const sandbox = row.sandbox === 1
-  return { id, provider, label, owner: row.reached_owner, status, reason, generation, sandbox }
+  return {
+    ...{ id, provider, label, owner: row.reached_owner, status, reason, generation },
+    ...{ sandbox: row.sandbox === 1, applicationId: row.application_id },
+  }
 }

@@ -77,6 +77,31 @@ export type ApplicationRow = Tenant & {
   /** Made under OKORO_SANDBOX: never used with the real host, nor the other way round. */
   sandbox: number
   created_at: number
+  /** The operator's own limit; both null for the provider file's, both 0 for none. */
+  limit_requests: number | null
+  limit_seconds: number | null
+}
+
+/**
+ * The calls that an application may make, or a connection that has no application: `id` is the
+ * id of either. Times are the database's own.
+ */
+export type CallBudgetRow = Tenant & {
+  id: string
+  /** Bumped with everything that is taken: whoever takes compares and swaps on it. */
+  version: number
+  /** The provider has said: too many calls. 0 when it never did. */
+  paused_until: number
+}
+
+/** Units that one node took for one agent, ahead of the calls that use them up. */
+export type CallChunkRow = Tenant & {
+  budget_id: string
+  id: string
+  agent_id: string
+  /** 0 for the claim of an agent that has to wait. */
+  units: number
+  usable_until: number
 }
 
 export type ConnectionStatus = 'connected' | 'needs_reconnect' | 'removed'
@@ -189,6 +214,8 @@ export type Schema = {
   signing_key: SigningKeyRow
   root_key: RootKeyRow
   application: ApplicationRow
+  call_budget: CallBudgetRow
+  call_chunk: CallChunkRow
   connection: ConnectionRow
   connect_flow: ConnectFlowRow
   policy: PolicyRow

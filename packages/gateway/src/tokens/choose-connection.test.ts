@@ -12,7 +12,7 @@ const choice: Choice = {
 
 const view = (id: string, more: Partial<ConnectionView> = {}): ConnectionView => ({
   ...{ id, provider: 'withings', label: `label of ${id}`, owner: null, status: 'connected' },
-  ...{ reason: null, generation: 1, sandbox: false, ...more },
+  ...{ reason: null, generation: 1, sandbox: false, applicationId: null, ...more },
 })
 
 let grants = 0
