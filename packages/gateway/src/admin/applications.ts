@@ -3,6 +3,8 @@ import { z } from 'zod'
 import {
   type Application,
   addApplication,
+  changeLimit,
+  limitOf,
   listApplications,
   removeApplication,
   restrictionOf,
@@ -13,12 +15,24 @@ import { type AdminEnv, answer, readBody, readQuery, secretInput, timeOf } from 
 import type { AdminDeps } from './deps.ts'
 import { pageOf, pageQuery } from './page.ts'
 
+/** At most a million calls, and at most a day. */
+const limitInput = z.union([
+  z.enum(['default', 'none']),
+  z.strictObject({
+    requests: z.int().min(1).max(1_000_000),
+    seconds: z.int().min(1).max(86_400),
+  }),
+])
+
 const newApplication = z.strictObject({
   provider: z.string(),
   client_id: z.string().trim().min(1).max(512),
   client_secret: secretInput,
   redirect_uri: z.string().max(2048).optional(),
+  limit: limitInput.optional(),
 })
+
+const newLimit = z.strictObject({ limit: limitInput })
 
 const newSecret = z.strictObject({ client_secret: secretInput })
 
@@ -44,8 +58,9 @@ export function applicationRoutes(deps: AdminDeps): Hono<AdminEnv> {
       client_id: clientId,
       client_secret: secret,
       redirect_uri: redirectUri,
+      limit,
     } = input
-    const added = await addApplication(deps, { provider, clientId, secret, redirectUri })
+    const added = await addApplication(deps, { provider, clientId, secret, redirectUri, limit })
     return answer(c, isRefusal(added) ? added : applicationView(deps, added), 201)
   })
 
@@ -62,6 +77,13 @@ export function applicationRoutes(deps: AdminDeps): Hono<AdminEnv> {
     return answer(c, isRefusal(rotated) ? rotated : applicationView(deps, rotated))
   })
 
+  app.put('/:id/limit', async (c) => {
+    const input = await readBody(c, newLimit)
+    if (isRefusal(input)) return answer(c, input)
+    const changed = await changeLimit(deps, { id: c.req.param('id'), limit: input.limit })
+    return answer(c, isRefusal(changed) ? changed : applicationView(deps, changed))
+  })
+
   app.delete('/:id', async (c) => {
     const removed = await removeApplication(deps, c.req.param('id'))
     return answer(c, isRefusal(removed) ? removed : applicationView(deps, removed))
@@ -75,14 +97,16 @@ async function findApplication(deps: AdminDeps, id: string): Promise<Application
   return found ?? refuse('not_found', `There is no application ${id}.`)
 }
 
-function applicationView(
-  { catalog }: AdminDeps,
-  { id, provider, clientId, redirectUri, sandbox, createdAt }: Application,
-) {
+function applicationView({ catalog }: AdminDeps, application: Application) {
+  const { id, provider, clientId, redirectUri, sandbox, createdAt, limit } = application
   const entry = catalog.providers.get(provider)
   return {
     ...{ id, provider, client_id: clientId, redirect_uri: redirectUri, sandbox },
     created_at: timeOf(createdAt),
+    /** What holds: `requests` in any `seconds`, or null for none. */
+    limit: limitOf(application, entry),
+    /** Whether the provider file says so, or the operator. */
+    limit_is_default: limit === 'default',
     /** What the provider makes of the redirect URI when it breaks its rules, else null. */
     restriction: entry ? restrictionOf(entry, redirectUri) : null,
   }

@@ -68,6 +68,34 @@ forEachStore((stores) => {
     assert.equal((await call('GET', `/applications/${id}`)).status, 404)
   })
 
+  test('the limit of an application is the provider file’s until the operator changes it', async () => {
+    const { call } = await openAdmin(await stores.open())
+    const input = { provider: 'withings', client_id: 'abc', client_secret: clientSecret }
+    const added = (await call('POST', '/applications', input)).body
+    const limitOf = ({ limit, limit_is_default: isDefault }: typeof added) => [limit, isDefault]
+    assert.deepEqual(limitOf(added), [{ requests: 120, seconds: 60 }, true])
+    const path = `/applications/${added.id}/limit`
+    const steps = [
+      [{ requests: 1500, seconds: 60 }, { requests: 1500, seconds: 60 }, false],
+      ['none', null, false],
+      ['default', { requests: 120, seconds: 60 }, true],
+    ] as const
+    for (const [limit, ...holds] of steps) {
+      assert.deepEqual(limitOf((await call('PUT', path, { limit })).body), holds)
+      assert.deepEqual(limitOf((await call('GET', `/applications/${added.id}`)).body), holds)
+    }
+    const own = { ...input, client_id: 'def', limit: { requests: 5, seconds: 1 } }
+    const other = await call('POST', '/applications', own)
+    assert.deepEqual(limitOf(other.body), [{ requests: 5, seconds: 1 }, false])
+    for (const limit of [
+      ...['', '120/60', null, { requests: 0, seconds: 60 }, { requests: 1.5, seconds: 60 }],
+      ...[{ requests: 1e12, seconds: 1 }, { requests: 1, seconds: 1e9 }, { requests: 1 }],
+    ]) {
+      assert.equal((await call('PUT', path, { limit })).body.error, 'invalid_request')
+    }
+    assert.equal((await call('PUT', '/applications/app_x/limit', { limit: 'none' })).status, 404)
+  })
+
   test('a pasted redirect URL connects, once, and only for the session that began', async () => {
     const admin = await openConnected(await stores.open())
     const { call } = admin

@@ -4,6 +4,13 @@ import { type AdminClient, itemsOf, segment } from './gateway/admin-client.ts'
 import type { AddCommand, Session } from './session.ts'
 import { ask, askSecret, confirm } from './terminal/ask.ts'
 import { Failure } from './terminal/failure.ts'
+import {
+  type CallLimit,
+  type LimitChoice,
+  limitSyntax,
+  parseLimit,
+  parseLimitChoice,
+} from './terminal/limit-syntax.ts'
 
 const secretName = 'OKORO_CLIENT_SECRET'
 
@@ -11,17 +18,27 @@ export const addApplications: AddCommand = (applications, session) => {
   addAdd(applications.command('add <provider>'), session)
   addList(applications.command('list'), session)
   addShow(applications.command('show <id>'), session)
+  addLimit(applications.command('limit <id>'), session)
   addRotateSecret(applications.command('rotate-secret <id>'), session)
   addRemove(applications.command('remove <id>'), session)
 }
 
-type AddOptions = { readonly clientId?: string; readonly redirectUri?: string }
+type AddOptions = {
+  readonly clientId?: string
+  readonly redirectUri?: string
+  readonly limit?: CallLimit
+}
 
 function addAdd(command: Command, session: Session): void {
   command
     .description('Add the application that you registered at a provider')
     .option('--client-id <id>', 'Its client id; asked for when missing')
     .option('--redirect-uri <uri>', 'Its redirect URI, where it is not the one of this gateway')
+    .option(
+      '--limit <requests/seconds>',
+      'Calls that it may make, where they are others than the provider usually allows',
+      parseLimit,
+    )
     .addHelpText(
       'after',
       `
@@ -29,7 +46,8 @@ The client secret is asked for, or taken from ${secretName}, ${secretName}_FILE 
 
 Examples:
   $ okoro applications add withings
-  $ ${secretName}_FILE=secret.txt okoro applications add withings --client-id 0123abcd`,
+  $ ${secretName}_FILE=secret.txt okoro applications add withings --client-id 0123abcd
+  $ okoro applications add withings --limit 1500/60`,
     )
     .action((name: string, options: AddOptions) =>
       session.withAdmin(async (admin) => {
@@ -64,6 +82,7 @@ export async function registerApplication(
   return admin.call<Application>('POST', '/applications', {
     ...{ provider: provider.name, client_id: clientId, client_secret: secret },
     ...(options.redirectUri !== undefined && { redirect_uri: options.redirectUri }),
+    ...(options.limit !== undefined && { limit: options.limit }),
   })
 }
 
@@ -87,9 +106,10 @@ function addList(command: Command, session: Session): void {
         if (output.isJson) return output.json(all)
         if (all.length === 0) output.note('No applications yet: okoro applications add PROVIDER')
         output.table(
-          ['ID', 'PROVIDER', 'CLIENT ID', 'REDIRECT URI', 'CREATED'],
+          ['ID', 'PROVIDER', 'CLIENT ID', 'REDIRECT URI', 'LIMIT', 'CREATED'],
           all.map((one) => [
-            ...[one.id, providerText(one), one.client_id, one.redirect_uri, one.created_at],
+            ...[one.id, providerText(one), one.client_id, one.redirect_uri],
+            ...[limitSyntax(one.limit), one.created_at],
           ]),
         )
       }),
@@ -98,6 +118,11 @@ function addList(command: Command, session: Session): void {
 
 const providerText = ({ provider, sandbox }: Application): string =>
   sandbox ? `${provider} (sandbox)` : provider
+
+const limitText = ({ limit, limit_is_default: isDefault }: Application): string => {
+  const calls = limit === null ? 'none' : `${limit.requests} calls in ${limit.seconds} s`
+  return isDefault ? `${calls} (as the provider file says)` : calls
+}
 
 function addShow(command: Command, session: Session): void {
   command
@@ -112,9 +137,34 @@ function addShow(command: Command, session: Session): void {
           ['provider', providerText(one)],
           ['client id', one.client_id],
           ['redirect URI', one.redirect_uri],
+          ['limit', limitText(one)],
           ['created', one.created_at],
           ...(one.restriction === null ? [] : [['mind that', one.restriction] as const]),
         ])
+      }),
+    )
+}
+
+function addLimit(command: Command, session: Session): void {
+  command
+    .description('Change how many calls all connections of an application may make together')
+    .argument('<limit>', 'REQUESTS/SECONDS, default or none', parseLimitChoice)
+    .addHelpText(
+      'after',
+      `
+The limit is a number of calls and a window in seconds, "default" for what the provider file says, or
+"none". It holds at once, on all nodes.
+
+Examples:
+  $ okoro applications limit app_0123 1500/60
+  $ okoro applications limit app_0123 default`,
+    )
+    .action((id: string, limit: LimitChoice) =>
+      session.withAdmin(async (admin) => {
+        const path = `/applications/${segment(id)}/limit`
+        const one = await admin.call<Application>('PUT', path, { limit })
+        if (session.output.isJson) return session.output.json(one)
+        session.output.text(`Application ${one.id}: ${limitText(one)}.`)
       }),
     )
 }

@@ -68,6 +68,24 @@ suite('okoro connections add', () => {
     await gateway.ended
   })
 
+  test('changes the limit of an application, and shows what holds', async () => {
+    const { json } = await folder.run(['applications', 'list', '--json'], { env })
+    const [{ id }] = json
+    const limit = (...argv: readonly string[]) =>
+      folder.run(['applications', 'limit', id, ...argv], { env })
+    assert.match((await limit('1500/60')).stdout, /1500 calls in 60 s\.$/m)
+    assert.match((await folder.run(['applications', 'list'], { env })).stdout, /1500\/60/)
+    assert.match((await limit('none')).stdout, /: none\.$/m)
+    await limit('default')
+    const { stdout } = await folder.run(['applications', 'show', id], { env })
+    assert.match(stdout, /120 calls in 60 s \(as the provider file says\)/)
+    for (const wrong of ['120', '1/', 'often', '1/60/1']) {
+      const { code, stderr } = await limit(wrong)
+      assert.equal(code, 2)
+      assert.match(stderr, /as in 600\/60/)
+    }
+  })
+
   test('names the label that is taken before anybody has to open a link', async () => {
     const { code, stderr } = await folder.run(['connections', 'add', 'withings'], { env })
     assert.equal(code, 3)

@@ -49,6 +49,9 @@ export type Application = {
   readonly redirect_uri: string
   readonly sandbox: boolean
   readonly created_at: string
+  /** Calls that it may make, over all its connections; null for as many as they like. */
+  readonly limit: { readonly requests: number; readonly seconds: number } | null
+  readonly limit_is_default: boolean
   readonly restriction: string | null
 }
 
