@@ -11,6 +11,7 @@ import { createCredentials } from './connections/credentials.ts'
 import type { Egress } from './connections/egress.ts'
 import { errors, Malfunction, problem, refusalOf, refuse } from './errors.ts'
 import { connectRoutes } from './hub/connect.ts'
+import { createApplicationLimits } from './limits/application-limits.ts'
 import { createAdmission } from './proxy/admit.ts'
 import { createCallsUnderWay } from './proxy/calls-under-way.ts'
 import { createUpstream } from './proxy/forward.ts'
@@ -78,10 +79,11 @@ export function openRooms(foundation: Foundation, publicUrl: string): Rooms {
   })
   const onMalfunction = (error: unknown, requestId: string) => logFault(log, error, requestId)
   const credentials = createCredentials(context)
+  const limits = createApplicationLimits({ store, random })
   const { agentRate: perSecond, agentBurst: burst, agentConcurrency: concurrent } = config
   const proxy: ProxyParts = {
     ...{ store, verifier, catalog, upstream, coalescer, underWay, publicUrl, clock, onMalfunction },
-    credentials,
+    ...{ credentials, limits },
     admit: createAdmission({ perSecond, burst, concurrent }, clock),
   }
   const pages = createPages(foundation, { context, verifier, coalescer, publicUrl })
@@ -93,6 +95,7 @@ export function openRooms(foundation: Foundation, publicUrl: string): Rooms {
   const tick = startTick(async () => {
     await sequence(store)
     await underWay.cutRevoked(verifier, clock())
+    await limits.settle()
     await leases.sweep()
   })
   return {

@@ -2,13 +2,18 @@ import type { Store } from '../store/store.ts'
 import type { Clock } from '../words.ts'
 import type { Draft, RecordFields } from './record.ts'
 
-/** A refusal as a record: of a known agent, for a reason (an error code). */
-export type RefusalFields = RecordFields & { readonly agent: string; readonly reason: string }
+/** A refusal as a record: of a known agent, for a reason (an error code) and maybe by a limit. */
+export type RefusalFields = RecordFields & {
+  readonly agent: string
+  readonly reason: string
+  /** Whose it was, for `rate_limited`. */
+  readonly limit?: string
+}
 
 /** Floods of the same refusal must not fill the log, and none of them may be missing in it. */
 export type Coalescer = {
   /**
-   * The first refusal of its kind, agent and reason becomes a record of its own, durable when this
+   * The first refusal of its kind, agent, reason and limit becomes a record of its own, durable when this
    * resolves; throws Malfunction when it can't be. Those that follow before a window goes by
    * without any are counted: one `refusals` record a window, with `count`, `first` and `last`.
    */
@@ -60,7 +65,7 @@ export function createCoalescer({
 
   return {
     record: async (fields) => {
-      const key = `${fields.kind} ${fields.agent} ${fields.reason}`
+      const key = [fields.kind, fields.agent, fields.reason, fields.limit].join(' ')
       const flood = floods.get(key)
       if (flood) {
         flood.tally = join(flood.tally, { count: 1, firstMs: clock(), lastMs: clock() })
@@ -90,8 +95,12 @@ function join(earlier: Tally | null, later: Tally | null): Tally | null {
   return { ...earlier, count: earlier.count + later.count, lastMs: later.lastMs }
 }
 
-function draftTally(store: Store, { kind: of, agent, reason }: RefusalFields, tally: Tally): Draft {
+function draftTally(store: Store, fields: RefusalFields, tally: Tally): Draft {
+  const { kind: of, agent, reason, limit } = fields
   const first = new Date(tally.firstMs).toISOString()
   const last = new Date(tally.lastMs).toISOString()
-  return store.draft({ kind: 'refusals', of, agent, reason, count: tally.count, first, last })
+  return store.draft({
+    ...{ kind: 'refusals', of, agent, reason, ...(limit !== undefined && { limit }) },
+    ...{ count: tally.count, first, last },
+  })
 }

@@ -58,6 +58,6 @@ const limited = (what: string, seconds: number): Refusal =>
   refuse(
     'rate_limited',
     `This agent has ${what}, which is its own limit at this gateway. Wait ${seconds} s.`,
-    { limit: 'agent' },
+    { limit: 'agent', retry_after_seconds: seconds },
     seconds,
   )

@@ -14,6 +14,7 @@ import type { Provider } from '../catalog/provider.ts'
 import type { Credentials, Taken } from '../connections/credentials.ts'
 import { errors, isRefusal, problem, type Refusal, refusalOf, refuse } from '../errors.ts'
 import { inject } from '../inject/inject.ts'
+import type { ApplicationLimits, Through, Unit } from '../limits/application-limits.ts'
 import { type Denial, decide, isDenied } from '../policy/decide.ts'
 import type { Store } from '../store/store.ts'
 import type { ConnectionView, TokenRefusal, Verified, Verifier } from '../tokens/operation-token.ts'
@@ -25,6 +26,7 @@ import { type AgentBody, compose } from './compose.ts'
 import { type Failure, isFailure, type Upstream } from './forward.ts'
 import { Hangup } from './hangup.ts'
 import { methodOverride, responseHeaders, valuesOf } from './headers.ts'
+import { heed, saysTooMany } from './heed.ts'
 import type { Place } from './links.ts'
 import { hasBody, isLong, readBody, refuseLength } from './read-body.ts'
 import { type Peeked, peek, reply } from './reply.ts'
@@ -35,6 +37,7 @@ export type ProxyParts = {
   readonly verifier: Verifier
   readonly catalog: Catalog
   readonly credentials: Credentials
+  readonly limits: ApplicationLimits
   readonly upstream: Upstream
   readonly admit: (agentId: string) => Admitted | Refusal
   /** Records a flood of the same refusal as one record with a count. */
@@ -205,7 +208,11 @@ async function attempt(
     const isRenewable = isExpired && taken.isRenewable
     if (isExpired && !isRenewable) parts.credentials.doubt(connectionId, taken.version)
     if (isRenewable && call.stream) await renewForNext(call, connectionId, taken.version)
-    if (!isRenewable || call.stream || attemptNo > 1) return await giveBack(call, appended, peeked)
+    if (!isRenewable || call.stream || attemptNo > 1) {
+      const wait = saysTooMany(provider, peeked, parts.clock)
+      if (wait) await heed(wait, { ...call, through: throughOf(call, appended.verified), peeked })
+      return await giveBack(call, appended, peeked)
+    }
     const { status } = peeked.answer
     peeked.answer.abort()
     await close(call, appended, { status, providerStatus: peeked.envelope?.value ?? null })
@@ -221,9 +228,17 @@ const renewForNext = async ({ parts }: Call, connectionId: string, version: numb
   await parts.credentials.renew(connectionId, version).catch(() => {})
 }
 
-type Attempt = Appended & { readonly verified: Verified; readonly bytesIn: number }
+type Attempt = Appended & {
+  readonly verified: Verified
+  readonly bytesIn: number
+  /** Of the application's limit: every send takes one. */
+  readonly unit: Unit
+}
 
-/** A revocation between judging and writing means judging again, against what is true now. */
+/**
+ * A revocation between judging and writing means judging again, against what is true now. The unit
+ * stays the call's own meanwhile; when the call is then denied it goes back by itself.
+ */
 async function appendAttempt(
   call: Call,
   {
@@ -234,10 +249,17 @@ async function appendAttempt(
 ): Promise<Attempt | Refusal> {
   const { parts, provider } = call
   let current = verified
+  let unit: Unit | null = null
   for (let tries = 0; tries < maxTries; tries += 1) {
     const decided: AllowedRequest | Denial = decide(composed, { ...current, provider })
     if (isDenied(decided)) {
       return await deny(call, current, { ...decided, composed, attemptNo })
+    }
+    if (unit === null) {
+      const taken = takeUnit(call, current)
+      const given: Unit | Refusal = taken instanceof Promise ? await taken : taken
+      if (isRefusal(given)) return await refuseFlood(call, current, given, { composed, attemptNo })
+      unit = given
     }
     const facts = factsOf(call, current, { composed, attemptNo })
     const appended = await append(parts.store, decided, {
@@ -245,7 +267,7 @@ async function appendAttempt(
       policyEpoch: current.policyEpoch,
     })
     if (appended !== 'stale') {
-      return { ...appended, verified: current, bytesIn: heldBytesOf(composed)?.length ?? 0 }
+      return { ...appended, verified: current, bytesIn: heldBytesOf(composed)?.length ?? 0, unit }
     }
     const again = await parts.verifier.verify(call.token, provider.name)
     if (isRefusal(again)) return await deny(call, current, { refusal: again, composed, attemptNo })
@@ -258,6 +280,23 @@ async function appendAttempt(
 /** Policy changes that one call lives through before it gives up. */
 const maxTries = 8
 
+const throughOf = ({ provider }: Call, { connection }: Verified): Through => ({
+  connection,
+  provider,
+})
+
+const takeUnit = (call: Call, verified: Verified) =>
+  call.parts.limits.take(throughOf(call, verified), verified.operation.agentId)
+
+/** A unit that waited too long, for a credential above all, has gone back: take another. */
+async function spendAnother(call: Call, { verified }: Attempt): Promise<Refusal | null> {
+  for (;;) {
+    const taken = await takeUnit(call, verified)
+    if (isRefusal(taken)) return taken
+    if (call.parts.limits.spend(taken)) return null
+  }
+}
+
 async function send(
   call: Call,
   appended: Attempt,
@@ -267,9 +306,15 @@ async function send(
   const { firstByteSeconds, idleSeconds } = provider.limits
   try {
     const authorized = inject(appended.audited, credential, provider)
+    const limited = parts.limits.spend(appended.unit) ? null : await spendAnother(call, appended)
+    if (limited) {
+      const unsent = { ...appended, bytesIn: 0 }
+      await close(call, unsent, { status: null, providerStatus: null, error: limited.code })
+      return limited
+    }
     const terms = { firstByteMs: firstByteSeconds * 1000, idleMs: idleSeconds * 1000 }
     const answer = await parts.upstream.forward(authorized, { ...terms, hangup, stream })
-    if (!isFailure(answer)) return await peek(answer, provider.envelope)
+    if (!isFailure(answer)) return await peek(answer, provider.envelope, provider.limits)
     const refusal = stream?.refusal ?? refuseFailure(provider, answer)
     const error = brokenBecause(call, refusal.code)
     const sent = answer.mayHaveArrived ? appended : { ...appended, bytesIn: 0 }
@@ -354,7 +399,7 @@ type Caller = {
 type Refused = {
   readonly refusal: Refusal
   readonly rule?: string | null
-  readonly composed?: ComposedRequest
+  readonly composed?: ComposedRequest | null
   readonly attemptNo?: number
 }
 
@@ -368,13 +413,20 @@ async function deny(call: Call, verified: Caller, refused: Refused): Promise<Ref
 }
 
 /** Floods of one agent's same refusal become one record with a count. */
-async function refuseFlood(call: Call, who: Caller, refusal: Refusal): Promise<Refusal> {
-  const { code } = refusal
-  const facts = factsOf(call, who, { composed: null, attemptNo: 1 })
+async function refuseFlood(
+  call: Call,
+  who: Caller,
+  refusal: Refusal,
+  { composed = null, attemptNo = 1 }: Pick<Refused, 'composed' | 'attemptNo'> = {},
+): Promise<Refusal> {
+  const { code, members } = refusal
+  const { limit } = members
+  const facts = factsOf(call, who, { composed, attemptNo })
   const denial = { code, status: errors[code].status, rule: null }
   await call.parts.coalescer.record({
     ...denialFields(call.parts.store, facts, denial),
     ...{ agent: facts.operation.agentId, reason: code },
+    ...(typeof limit === 'string' && { limit }),
   })
   return refusal
 }

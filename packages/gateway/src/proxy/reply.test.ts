@@ -38,7 +38,7 @@ async function returned(provider: RequestListener, settle: (gate: Promise<void>)
       ...{ firstByteMs: 5_000, idleMs: 5_000, hangup: new Hangup(), stream: null },
     })
     if (isFailure(answer)) throw new Error(answer.error)
-    const peeked = { ...(await peek(answer, null)), headers: answer.rawHeaders }
+    const peeked = { ...(await peek(answer, null, { heldStatuses: new Set() })), headers: answer.rawHeaders }
     await reply(peeked, response, async (how) => {
       settling.resolve(how)
       await settle(gate.promise)
@@ -149,7 +149,7 @@ test('an agent that goes away while its answer is paused leaves its socket to th
     })
     if (isFailure(answer)) throw new Error(answer.error)
     const look = setInterval(() => response.writableNeedDrain && isPaused.resolve(), 5)
-    const peeked = { ...(await peek(answer, null)), headers: answer.rawHeaders }
+    const peeked = { ...(await peek(answer, null, { heldStatuses: new Set() })), headers: answer.rawHeaders }
     await reply(peeked, response, async (how) => void ended.push(how))
     clearInterval(look)
   })
@@ -165,4 +165,55 @@ test('an agent that goes away while its answer is paused leaves its socket to th
     ended.map(({ error }) => error),
     ['client_gone', null],
   )
+})
+
+/** What `peek` makes of an answer whose parts come one after the other. */
+async function peeked(parts: readonly string[], heldStatuses: readonly number[]) {
+  const last = Promise.withResolvers<void>()
+  const origin = `http://127.0.0.1:${await listening(async (_request, response) => {
+    for (const part of parts.slice(0, -1)) response.write(part)
+    await last.promise
+    response.end(parts.at(-1))
+  })}`
+  const composed = {
+    ...{ provider: 'any', agentMethod: 'POST', method: 'POST', origin, path: '/' },
+    ...{ query: null, headers: [], body: null, action: null },
+  }
+  const request = { composed, query: null, headers: [], requestId: 'r', attemptNo: 1 }
+  const answer = await upstream.forward(request as unknown as AuthorizedRequest, {
+    ...{ firstByteMs: 5_000, idleMs: 5_000, hangup: new Hangup(), stream: null },
+  })
+  if (isFailure(answer)) throw new Error(answer.error)
+  const envelope = { status: '/status', message: '/error', ok: [0], expired: [401] }
+  const peeking = peek(answer, envelope, { heldStatuses: new Set(heldStatuses) })
+  return { peeking, finish: last.resolve }
+}
+
+test('an answer that means success is not held for its end', async () => {
+  const { peeking, finish } = await peeked(['{"status":0,"body":{"a":1', '}}'], [601])
+  const { whole, chunks } = await peeking
+  assert.equal(whole, null)
+  assert.ok(chunks.length > 0)
+  finish()
+})
+
+test('an answer whose text matters is held to its end', async () => {
+  const { peeking, finish } = await peeked(['{"status":601,"error":"Sa', 'me"}'], [601])
+  let isSettled = false
+  void peeking.then(() => {
+    isSettled = true
+  })
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  assert.equal(isSettled, false)
+  finish()
+  assert.equal(String((await peeking).whole), '{"status":601,"error":"Same"}')
+})
+
+test('one that is too large to hold passes, and its text stays unknown', async () => {
+  const { peeking, finish } = await peeked(
+    [`{"status":601,"a":"${'x'.repeat(70_000)}`, '"}'],
+    [601],
+  )
+  assert.equal((await peeking).whole, null)
+  finish()
 })

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import type { Limits } from '../catalog/limits.ts'
 import type { Envelope } from '../catalog/provider.ts'
 import { EnvelopeStatus } from './envelope.ts'
 import type { Answer, Failure, ForwardError } from './forward.ts'
@@ -14,6 +15,8 @@ export type Peeked = {
   readonly envelope: EnvelopeStatus | null
   /** What was held; the rest still flows. */
   readonly chunks: readonly Buffer[]
+  /** The body, where it was held to its end because its text matters; else null. */
+  readonly whole: Buffer | null
   /** Takes over the flow; an answer that is over already ends in this call. */
   readonly flowTo: (next: Flow) => void
 }
@@ -25,11 +28,17 @@ type Flow = {
 
 /**
  * Reads the head of an answer and, where the provider hides its status in the body, so much of it
- * that the status is known. Resolves at once where there is no envelope.
+ * that the status is known; an answer with one of the `heldStatuses` is held to its end if it is
+ * small. Resolves at once where there is no envelope.
  */
-export function peek(answer: Answer, envelope: Envelope | null): Peeked | Promise<Peeked> {
+export function peek(
+  answer: Answer,
+  envelope: Envelope | null,
+  { heldStatuses }: Pick<Limits, 'heldStatuses'>,
+): Peeked | Promise<Peeked> {
   const status = envelope && isPlainJson(answer) ? new EnvelopeStatus(envelope.status) : null
   if (status === null) return unread(answer)
+  const isHeld = () => status.value !== null && heldStatuses.has(status.value)
   return new Promise((resolve) => {
     const chunks: Buffer[] = []
     let held = 0
@@ -44,7 +53,8 @@ export function peek(answer: Answer, envelope: Envelope | null): Peeked | Promis
         flow = next
         if (end) next.end(end)
       }
-      resolve({ answer, envelope: status, chunks, flowTo })
+      const whole = end === 'ended' && isHeld() ? Buffer.concat(chunks) : null
+      resolve({ answer, envelope: status, chunks, whole, flowTo })
     }
     const late = setTimeout(settle, peekMs)
     const finish = (how: 'ended' | Failure) => {
@@ -58,7 +68,7 @@ export function peek(answer: Answer, envelope: Envelope | null): Peeked | Promis
         if (flow) return flow.chunk(bytes)
         chunks.push(bytes)
         held += bytes.length
-        const isKnown = status.isDone || held > peekBytes
+        const isKnown = (status.isDone && !isHeld()) || held > peekBytes
         if (isKnown) settle()
         // Between the settling and the taking over nothing may flow by.
         return !isKnown
@@ -70,7 +80,7 @@ export function peek(answer: Answer, envelope: Envelope | null): Peeked | Promis
 }
 
 const unread = (answer: Answer): Peeked => ({
-  ...{ answer, envelope: null, chunks: [] },
+  ...{ answer, envelope: null, chunks: [], whole: null },
   flowTo: (next) =>
     answer.drainTo({
       chunk: next.chunk,

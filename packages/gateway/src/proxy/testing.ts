@@ -7,12 +7,13 @@ import { fileURLToPath } from 'node:url'
 import { type Sandbox, startWithings, unlimited } from '@okoro/sandbox'
 import { createCoalescer } from '../audit/coalesce.ts'
 import { loadCatalog } from '../catalog/load.ts'
-import { addApplication } from '../connections/applications.ts'
+import { addApplication, type LimitChoice } from '../connections/applications.ts'
 import { beginFlow, openLink } from '../connections/connect.ts'
 import { createCredentials } from '../connections/credentials.ts'
 import { createEgress } from '../connections/egress.ts'
 import { finish } from '../connections/finish.ts'
 import { isRefusal } from '../errors.ts'
+import { createApplicationLimits } from '../limits/application-limits.ts'
 import { closeServer, createDoor, listenOn } from '../listen.ts'
 import { Secret } from '../secret.ts'
 import { openStore } from '../store/open.ts'
@@ -42,7 +43,12 @@ const noLimits = { perSecond: 1_000, burst: 1_000, concurrent: 200 }
 /** A second provider, which grants a token for any code; its folder and where it listens. */
 export type Also = { readonly name: string; readonly folder: string; readonly origin: string }
 
-export async function openHouse(limits = noLimits, also: Also | null = null) {
+/** Its application has no limit, unless that is what a test is about. */
+export async function openHouse(
+  limits = noLimits,
+  also: Also | null = null,
+  limit: LimitChoice = 'none',
+) {
   const folder = mkdtempSync(join(tmpdir(), 'okoro-house-'))
   const sandbox = await startWithings({ limits: unlimited })
   const clock = Date.now
@@ -62,7 +68,7 @@ export async function openHouse(limits = noLimits, also: Also | null = null) {
   const egress = createEgress({ sandboxOrigins: new Set(sandboxes.values()) })
   const { fetch: reach } = egress
   const context = { store, vault, catalog, publicUrl, clock, random: randomBytes, fetch: reach }
-  const connectionId = await connect(context, sandbox)
+  const connectionId = await connect(context, { sandbox, limit })
   const alsoId = also && (await connectAlso(context, also.name))
   await addAgent(store, 'agt_1')
   const verifier = createVerifier({ store, keys, publicUrl, clock })
@@ -73,6 +79,7 @@ export async function openHouse(limits = noLimits, also: Also | null = null) {
   const parts = {
     ...{ store, verifier, catalog, upstream, underWay, publicUrl, clock, coalescer },
     credentials: createCredentials(context),
+    limits: createApplicationLimits({ store, random: randomBytes }),
     admit: createAdmission(limits, clock),
     onMalfunction: (error: unknown) => void malfunctions.push(error),
   }
@@ -162,7 +169,7 @@ async function recordsOf(store: Store): Promise<readonly Readonly<Record<string,
 /** Connects the sandbox's demo person through link, consent page and callback. */
 async function connect(
   context: Parameters<typeof beginFlow>[0],
-  sandbox: Sandbox,
+  { sandbox, limit }: { readonly sandbox: Sandbox; readonly limit: LimitChoice },
 ): Promise<string> {
   const [clientId, clientSecret] = ['client-1', 'secret-of-client-1']
   const redirectUri = `${publicUrl}/connect/callback/withings`
@@ -170,7 +177,7 @@ async function connect(
   await addApplication(context, {
     provider: 'withings',
     clientId,
-    secret: new Secret(clientSecret),
+    ...{ secret: new Secret(clientSecret), limit },
   })
   const flow = await beginFlow(context, { provider: 'withings' })
   if (isRefusal(flow)) throw new Error(flow.message)
