@@ -131,7 +131,10 @@ export async function startGateway(
   return { ...started, url: started.found, admin }
 }
 
-/** Connects the demo person as a browser would: link, consent page, its form, callback. */
+/**
+ * Connects the demo person as a browser would: link, consent page, its form, callback. Its
+ * application has no limit: suites call faster than one may, and those about limits set one.
+ */
 export async function connectWithings(
   gateway: Pick<GatewayProcess, 'url' | 'admin'>,
   sandbox: SandboxProcess,
@@ -142,7 +145,7 @@ export async function connectWithings(
     ...{ client_id: clientId, client_secret: clientSecret, redirect_uris: [redirect] },
   })
   await gateway.admin('POST', '/applications', {
-    ...{ provider: 'withings', client_id: clientId, client_secret: clientSecret },
+    ...{ provider: 'withings', client_id: clientId, client_secret: clientSecret, limit: 'none' },
   })
   const flow = await gateway.admin('POST', '/connect-flows', { provider: 'withings' })
   const begun = await fetch(flow.body.link ?? '', { redirect: 'manual' })
