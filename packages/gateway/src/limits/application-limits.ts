@@ -96,5 +96,5 @@ async function giveBack(parts: LedgerParts, budget: Budget): Promise<void> {
   if (over.length === 0) return
   const statements = over.map((chunk) => closing(parts, budget.id, chunk))
   await parts.store.write({ statements, records: [] })
-  for (const chunk of over) budget.open.delete(chunk)
+  for (const chunk of over) chunk.closedAt = chunk.endsAt
 }

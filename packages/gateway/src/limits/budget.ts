@@ -3,8 +3,9 @@ import type { Draft } from '../audit/record.ts'
 import type { CallLimit } from '../catalog/limits.ts'
 import { type Refusal, refuse } from '../errors.ts'
 import { enterBudget, pauseBudget } from '../store/call-budget.ts'
-import { type Chunk, isOver, isUsable, nextSize, type Unit } from './chunk.ts'
+import { type Chunk, endOf, isToClose, isUsable, nextSize, type Unit } from './chunk.ts'
 import { type Drawn, draw, type LedgerParts } from './draw.ts'
+import { staleAfterMs } from './fair-share.ts'
 
 /** Whose calls are counted together. */
 export type BudgetOf = {
@@ -21,7 +22,10 @@ export type BudgetOf = {
 export type Budget = BudgetOf & {
   /** The newest chunk of each agent. */
   readonly current: Map<string, Chunk>
-  readonly open: Set<Chunk>
+  /** All chunks of the last window. */
+  readonly own: Set<Chunk>
+  /** Milliseconds after their end for which chunks count. */
+  keptMs: number
   readonly refused: Map<string, Refused>
   pausedUntil: number
   waiting: Waiting[]
@@ -49,7 +53,7 @@ const maxTries = 200
 
 export const newBudget = (of: BudgetOf): Budget => ({
   ...of,
-  ...{ current: new Map(), open: new Set(), refused: new Map() },
+  ...{ current: new Map(), own: new Set(), keptMs: 0, refused: new Map() },
   ...{ pausedUntil: 0, waiting: [], isDrawing: false },
 })
 
@@ -105,9 +109,9 @@ async function drawFor(
       ...{ agentId, calls: count },
       size: nextSize(budget.current.get(agentId), limit?.requests ?? 0, parts.monotonic()),
     }))
-  const { id: budgetId, fallback, open } = budget
+  const { id: budgetId, fallback, own } = budget
   for (let left = maxTries; left > 0; left -= 1) {
-    const drawn = await draw(parts, { budgetId, fallback, wants, open })
+    const drawn = await draw(parts, { budgetId, fallback, wants, own })
     if (drawn !== null) {
       remember(parts, budget, drawn)
       return drawn
@@ -125,14 +129,14 @@ function remember({ monotonic, store }: LedgerParts, budget: Budget, drawn: Draw
     budget.pausedUntil = Math.max(budget.pausedUntil, drawn.until)
     return
   }
-  for (const chunk of drawn.closed) budget.open.delete(chunk)
   for (const chunk of drawn.chunks) {
     budget.current.set(chunk.agentId, chunk)
     budget.refused.delete(chunk.agentId)
-    if (chunk.id !== null) budget.open.add(chunk)
+    if (chunk.id !== null) budget.own.add(chunk)
   }
   if (drawn.limit === null) return
   const { limit } = drawn
+  budget.keptMs = staleAfterMs(limit)
   for (const [agentId, freeAt] of drawn.freeAt) {
     const until = Math.min(freeAt, monotonic() + rememberedMs)
     budget.refused.set(agentId, { limit, freeAt, until, policyEpoch: store.policyEpoch() })
@@ -193,13 +197,15 @@ export function sweep({ monotonic }: LedgerParts, budget: Budget): readonly Chun
   for (const [agentId, { endsAt }] of budget.current) {
     if (endsAt <= now) budget.current.delete(agentId)
   }
-  const over = [...budget.open].filter(({ endsAt }) => endsAt <= now)
-  for (const chunk of over) if (chunk.spent === chunk.units) budget.open.delete(chunk)
-  return over.filter((chunk) => isOver(chunk, now) && budget.open.has(chunk))
+  for (const chunk of budget.own) {
+    if (endOf(chunk) + budget.keptMs <= now) budget.own.delete(chunk)
+    else if (chunk.endsAt <= now && chunk.spent === chunk.units) chunk.closedAt ??= chunk.endsAt
+  }
+  return [...budget.own].filter((chunk) => chunk.spent < chunk.units && isToClose(chunk, now))
 }
 
 export const isIdle = (budget: Budget, now: number): boolean =>
-  budget.open.size + budget.current.size + budget.refused.size + budget.waiting.length === 0 &&
+  budget.own.size + budget.current.size + budget.refused.size + budget.waiting.length === 0 &&
   !budget.isDrawing &&
   budget.pausedUntil <= now
 

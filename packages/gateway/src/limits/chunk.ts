@@ -14,6 +14,8 @@ export type Chunk = {
   /** Units promised to calls, and of these the ones whose calls have been sent. */
   taken: number
   spent: number
+  /** When its row came to say what was used; null while it may say more. */
+  closedAt: number | null
 }
 
 /** One unit, promised to one call. */
@@ -25,9 +27,13 @@ export const lifeMs = 2_000
 export const isUsable = (chunk: Chunk, at: number, policyEpoch: number): boolean =>
   chunk.taken < chunk.units && at < chunk.endsAt && chunk.policyEpoch === policyEpoch
 
-/** Nothing of it can be spent any more. */
-export const isOver = (chunk: Chunk, at: number): boolean =>
-  at >= chunk.endsAt || chunk.spent === chunk.units
+/** Nothing of it can be spent any more, and its row does not say so yet. */
+export const isToClose = (chunk: Chunk, at: number): boolean =>
+  chunk.closedAt === null && (at >= chunk.endsAt || chunk.spent === chunk.units)
+
+/** After this moment nothing of it was spent. */
+export const endOf = ({ closedAt, endsAt }: Chunk): number =>
+  closedAt === null ? endsAt : Math.min(closedAt, endsAt)
 
 /**
  * The next chunk is twice as large when this one was used up before its end, up to an eighth of

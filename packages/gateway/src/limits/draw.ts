@@ -13,7 +13,7 @@ import {
 } from '../store/call-budget.ts'
 import type { Statement, Store } from '../store/store.ts'
 import type { Random } from '../words.ts'
-import { type Chunk, isOver, lifeMs } from './chunk.ts'
+import { type Chunk, endOf, isToClose, lifeMs } from './chunk.ts'
 import { staleAfterMs, type Taken } from './fair-share.ts'
 import { type Shares, shareOut, type Want } from './share-out.ts'
 
@@ -32,8 +32,8 @@ export type Draw = {
   readonly fallback: CallLimit | null
   /** By the limit that is in force, or none. */
   readonly wants: (limit: CallLimit | null) => readonly Want[]
-  /** Chunks whose row may still say more than was used. */
-  readonly open: ReadonlySet<Chunk>
+  /** All chunks of this node within the last window: of these it knows best. */
+  readonly own: ReadonlySet<Chunk>
 }
 
 export type Drawn =
@@ -42,8 +42,6 @@ export type Drawn =
       readonly kind: 'drawn'
       readonly limit: CallLimit | null
       readonly chunks: readonly Chunk[]
-      /** Those of `open` whose row is right now. */
-      readonly closed: readonly Chunk[]
       /** The moment at which an agent that did not get enough may ask again. */
       readonly freeAt: ReadonlyMap<string, number>
     }
@@ -68,10 +66,10 @@ export async function draw(parts: LedgerParts, asked: Draw): Promise<Drawn | nul
   if (limit === null) {
     const ofAgent = { id: null, units: Number.POSITIVE_INFINITY, policyEpoch }
     const chunks = asked.wants(null).map(({ agentId }) => newChunk(agentId, ofAgent, begunAt))
-    return { kind: 'drawn', limit, chunks, closed: [], freeAt: new Map() }
+    return { kind: 'drawn', limit, chunks, freeAt: new Map() }
   }
-  const closed = [...asked.open].filter((chunk) => isOver(chunk, begunAt))
-  const ledger = await readLedger(parts, asked.budgetId, { closed, nowMs: state.nowMs })
+  const closed = [...asked.own].filter((chunk) => isToClose(chunk, begunAt))
+  const ledger = await readLedger(parts, asked, { closed, nowMs: state.nowMs, readAt })
   const shares = shareOut(ledger, { limit, nowMs: state.nowMs, wants: asked.wants(limit) })
   const startedAt = monotonic()
   const chunks = [...shares.units].map(([agentId, units]) =>
@@ -79,13 +77,15 @@ export async function draw(parts: LedgerParts, asked: Draw): Promise<Drawn | nul
   )
   const freeAt = new Map([...shares.freeInMs].map(([agentId, ms]) => [agentId, readAt + ms]))
   if (chunks.length + shares.claims.size === 0) {
-    return { kind: 'drawn', limit, chunks, closed: [], freeAt }
+    return { kind: 'drawn', limit, chunks, freeAt }
   }
   const written = await store.write({
     statements: statementsOf(parts, { asked, state, limit, chunks, closed, shares }),
     records: [],
   })
-  return written.kind === 'done' ? { kind: 'drawn', limit, chunks, closed, freeAt } : null
+  if (written.kind !== 'done') return null
+  for (const chunk of closed) chunk.closedAt = begunAt
+  return { kind: 'drawn', limit, chunks, freeAt }
 }
 
 function limitOf({ requests, seconds }: BudgetState, fallback: CallLimit | null): CallLimit | null {
@@ -99,21 +99,39 @@ const newChunk = (
   agentId: string,
   chunk: Pick<Chunk, 'id' | 'units' | 'policyEpoch'>,
   startedAt: number,
-): Chunk => ({ ...chunk, agentId, endsAt: startedAt + lifeMs, taken: 0, spent: 0 })
+): Chunk => ({
+  ...{ ...chunk, agentId, endsAt: startedAt + lifeMs, taken: 0, spent: 0, closedAt: null },
+})
 
-/** The rows as they are, but for chunks of this node that are over: of these it knows better. */
+type Reading = {
+  readonly closed: readonly Chunk[]
+  readonly nowMs: number
+  /** The same moment by the clock that never steps. */
+  readonly readAt: number
+}
+
+/**
+ * What all nodes have taken: rows, but of its own chunks a node goes by its own clock, which shows
+ * nothing of it when the database's is set forward.
+ */
 async function readLedger(
   { store }: LedgerParts,
-  budgetId: string,
-  { closed, nowMs }: { readonly closed: readonly Chunk[]; readonly nowMs: number },
+  { budgetId, own }: Draw,
+  { closed, nowMs, readAt }: Reading,
 ): Promise<readonly Taken[]> {
-  const spentById = new Map(closed.map(({ id, spent }) => [id, spent]))
-  return (await listChunks(store.db, budgetId)).map((row) => {
-    const spent = spentById.get(row.id)
-    const { agent_id: agentId, units, usable_until: usableUntil } = row
-    if (spent === undefined) return { agentId, units, usableUntil }
-    return { agentId, units: spent, usableUntil: Math.min(usableUntil, nowMs) }
-  })
+  const ownIds = new Set([...own].map(({ id }) => id))
+  const rows = (await listChunks(store.db, budgetId)).filter(({ id }) => !ownIds.has(id))
+  return [
+    ...rows.map((row) => ({
+      ...{ agentId: row.agent_id, units: row.units, usableUntil: row.usable_until },
+    })),
+    ...[...own].map((chunk) => {
+      const isOver = chunk.closedAt !== null || closed.includes(chunk)
+      const end = closed.includes(chunk) ? Math.min(chunk.endsAt, readAt) : endOf(chunk)
+      const { agentId, spent, units } = chunk
+      return { agentId, units: isOver ? spent : units, usableUntil: nowMs + end - readAt }
+    }),
+  ]
 }
 
 type Change = {
