@@ -58,6 +58,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
     'proxy/too-many',
     'limits/chunk',
     'limits/fair-share',
+    'limits/refusals',
     'limits/share-out',
   ],
   store: ['store'],

@@ -87,6 +87,8 @@ export type TooMany = {
 export type Limits = {
   readonly application: CallLimit | null
   readonly tooMany: readonly TooMany[]
+  /** All of their statuses. */
+  readonly tooManyStatuses: ReadonlySet<number>
   /** The statuses whose answers have to be held until their text is known. */
   readonly heldStatuses: ReadonlySet<number>
   readonly maxBodyBytes: number
@@ -103,12 +105,15 @@ export function compileLimits(file: LimitsFile, hasEnvelope: boolean): Limits {
       ? { requests: application.requests, seconds: application.seconds }
       : null,
     tooMany,
-    heldStatuses: new Set(tooMany.filter(readsBody).flatMap(({ status }) => [...status])),
+    tooManyStatuses: statusesOf(tooMany),
+    heldStatuses: statusesOf(tooMany.filter(readsBody)),
     maxBodyBytes: file.max_body_bytes,
     firstByteSeconds: file.first_byte_seconds,
     idleSeconds: file.idle_seconds,
   }
 }
+
+const statusesOf = (some: readonly TooMany[]) => new Set(some.flatMap(({ status }) => [...status]))
 
 const readsBody = ({ message, wait }: TooMany) => message !== null || wait.secondsAt !== null
 

@@ -58,7 +58,7 @@ export function createApplicationLimits({
     const id = applicationId ?? connectionId
     const known = budgets.get(id)
     if (known !== undefined) return known
-    const fresh = newBudget(of(id, through))
+    const fresh = newBudget(budgetThrough(id, through))
     budgets.set(id, fresh)
     return fresh
   }
@@ -86,7 +86,7 @@ export function createApplicationLimits({
   }
 }
 
-const of = (id: string, { connection, provider }: Through) => ({
+const budgetThrough = (id: string, { connection, provider }: Through) => ({
   ...{ id, provider: provider.title, fallback: provider.limits.application },
   kind: connection.applicationId === null ? ('connection' as const) : ('application' as const),
 })

@@ -1,22 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Draft } from '../audit/record.ts'
 import type { CallLimit } from '../catalog/limits.ts'
-import { type Refusal, refuse } from '../errors.ts'
+import type { Refusal } from '../errors.ts'
 import { enterBudget, pauseBudget } from '../store/call-budget.ts'
 import { type Chunk, endOf, isToClose, isUsable, nextSize, type Unit } from './chunk.ts'
 import { type Drawn, draw, type LedgerParts } from './draw.ts'
 import { staleAfterMs } from './fair-share.ts'
-
-/** Whose calls are counted together. */
-export type BudgetOf = {
-  /** Of the application, or of a connection that has none. */
-  readonly id: string
-  readonly kind: 'application' | 'connection'
-  /** The provider's name for people. */
-  readonly provider: string
-  /** What the provider file allows. */
-  readonly fallback: CallLimit | null
-}
+import { type BudgetOf, refuseBusy, refusePaused, refuseUsedUp } from './refusals.ts'
 
 /** What this node has in memory of one budget. */
 export type Budget = BudgetOf & {
@@ -64,7 +54,7 @@ export function takeUnit(
   agentId: string,
 ): Unit | Refusal | Promise<Unit | Refusal> {
   const now = parts.monotonic()
-  if (now < budget.pausedUntil) return refusePaused(budget, now)
+  if (now < budget.pausedUntil) return refusePaused(budget, budget.pausedUntil - now)
   const policyEpoch = parts.store.policyEpoch()
   const chunk = budget.current.get(agentId)
   if (chunk !== undefined && isUsable(chunk, now, policyEpoch)) {
@@ -73,7 +63,7 @@ export function takeUnit(
   }
   const refused = budget.refused.get(agentId)
   if (refused !== undefined && now < refused.until && refused.policyEpoch === policyEpoch) {
-    return refuseUsedUp(budget, refused, now)
+    return refuseUsedUp(budget, refused.limit, refused.freeAt - now)
   }
   return new Promise((resolve, reject) => {
     budget.waiting.push({ agentId, resolve, reject })
@@ -124,7 +114,7 @@ async function drawFor(
 /** Until another node may have left: at random, so that two do not meet again and again. */
 const turn = ({ random }: LedgerParts) => sleep(2 + (random(1)[0] ?? 0) / 16)
 
-function remember({ monotonic, store }: LedgerParts, budget: Budget, drawn: Drawn): void {
+function remember({ monotonic }: LedgerParts, budget: Budget, drawn: Drawn): void {
   if (drawn.kind === 'paused') {
     budget.pausedUntil = Math.max(budget.pausedUntil, drawn.until)
     return
@@ -135,11 +125,11 @@ function remember({ monotonic, store }: LedgerParts, budget: Budget, drawn: Draw
     if (chunk.id !== null) budget.own.add(chunk)
   }
   if (drawn.limit === null) return
-  const { limit } = drawn
+  const { limit, policyEpoch } = drawn
   budget.keptMs = staleAfterMs(limit)
   for (const [agentId, freeAt] of drawn.freeAt) {
     const until = Math.min(freeAt, monotonic() + rememberedMs)
-    budget.refused.set(agentId, { limit, freeAt, until, policyEpoch: store.policyEpoch() })
+    budget.refused.set(agentId, { limit, freeAt, until, policyEpoch })
   }
 }
 
@@ -151,16 +141,18 @@ function handOut(
   agentId: string,
 ): Unit | Refusal {
   const now = monotonic()
-  if (now < budget.pausedUntil) return refusePaused(budget, now)
+  if (now < budget.pausedUntil) return refusePaused(budget, budget.pausedUntil - now)
   const chunk = budget.current.get(agentId)
+  const isNew = drawn?.kind === 'drawn' && chunk !== undefined && drawn.chunks.includes(chunk)
   // Even if it has ended meanwhile: whether a unit may still be used is asked when it is spent.
-  if (drawn !== null && chunk !== undefined && chunk.taken < chunk.units) {
+  if (isNew && chunk.taken < chunk.units) {
     chunk.taken += 1
     return chunk
   }
   const refused = budget.refused.get(agentId)
-  if (drawn !== null && refused !== undefined) return refuseUsedUp(budget, refused, now)
-  return refuse('overloaded', `Too many nodes take from the limit of ${budget.id}.`, {}, 1)
+  if (drawn !== null && refused !== undefined)
+    return refuseUsedUp(budget, refused.limit, refused.freeAt - now)
+  return refuseBusy(budget)
 }
 
 /** Pauses the budget on this node at once, and on all nodes once it is durable. */
@@ -208,34 +200,3 @@ export const isIdle = (budget: Budget, now: number): boolean =>
   budget.own.size + budget.current.size + budget.refused.size + budget.waiting.length === 0 &&
   !budget.isDrawing &&
   budget.pausedUntil <= now
-
-function refuseUsedUp(budget: Budget, { limit, freeAt }: Refused, now: number): Refusal {
-  const { requests, seconds } = limit
-  const wait = secondsUntil(freeAt, now)
-  return refuse(
-    'rate_limited',
-    `${requests} calls in ${seconds} s, shared by everything connected through ${nameOf(budget)}, are used up as far as this agent's share goes. Try again in ${wait} s.`,
-    { limit: 'application', ...membersOf(budget, wait), requests, seconds },
-    wait,
-  )
-}
-
-function refusePaused(budget: Budget, now: number): Refusal {
-  const wait = secondsUntil(budget.pausedUntil, now)
-  return refuse(
-    'rate_limited',
-    `${budget.provider} has said that these are too many calls, so everything connected through ${nameOf(budget)} waits. Try again in ${wait} s.`,
-    { limit: 'provider', ...membersOf(budget, wait) },
-    wait,
-  )
-}
-
-const nameOf = ({ kind, id }: Budget) => `${kind} ${id}`
-
-const membersOf = ({ kind, id }: Budget, wait: number) => ({
-  ...{ [kind]: id, retry_after_seconds: wait },
-})
-
-/** Rounded up, with a little time for the way to the database: a retry then succeeds. */
-const secondsUntil = (moment: number, now: number) =>
-  Math.max(1, Math.ceil((moment - now + 100) / 1_000))

@@ -42,6 +42,7 @@ export type Drawn =
       readonly kind: 'drawn'
       readonly limit: CallLimit | null
       readonly chunks: readonly Chunk[]
+      readonly policyEpoch: number
       /** The moment at which an agent that did not get enough may ask again. */
       readonly freeAt: ReadonlyMap<string, number>
     }
@@ -66,26 +67,25 @@ export async function draw(parts: LedgerParts, asked: Draw): Promise<Drawn | nul
   if (limit === null) {
     const ofAgent = { id: null, units: Number.POSITIVE_INFINITY, policyEpoch }
     const chunks = asked.wants(null).map(({ agentId }) => newChunk(agentId, ofAgent, begunAt))
-    return { kind: 'drawn', limit, chunks, freeAt: new Map() }
+    return { kind: 'drawn', limit, chunks, policyEpoch, freeAt: new Map() }
   }
   const closed = [...asked.own].filter((chunk) => isToClose(chunk, begunAt))
-  const ledger = await readLedger(parts, asked, { closed, nowMs: state.nowMs, readAt })
+  const ledger = await readLedger(parts, asked, { begunAt, nowMs: state.nowMs, readAt })
   const shares = shareOut(ledger, { limit, nowMs: state.nowMs, wants: asked.wants(limit) })
   const startedAt = monotonic()
   const chunks = [...shares.units].map(([agentId, units]) =>
     newChunk(agentId, { id: newChunkId(parts), units, policyEpoch }, startedAt),
   )
   const freeAt = new Map([...shares.freeInMs].map(([agentId, ms]) => [agentId, readAt + ms]))
-  if (chunks.length + shares.claims.size === 0) {
-    return { kind: 'drawn', limit, chunks, freeAt }
-  }
+  const drawn = { kind: 'drawn', limit, chunks, policyEpoch, freeAt } as const
+  if (chunks.length + shares.claims.size === 0) return drawn
   const written = await store.write({
     statements: statementsOf(parts, { asked, state, limit, chunks, closed, shares }),
     records: [],
   })
   if (written.kind !== 'done') return null
   for (const chunk of closed) chunk.closedAt = begunAt
-  return { kind: 'drawn', limit, chunks, freeAt }
+  return drawn
 }
 
 function limitOf({ requests, seconds }: BudgetState, fallback: CallLimit | null): CallLimit | null {
@@ -104,7 +104,7 @@ const newChunk = (
 })
 
 type Reading = {
-  readonly closed: readonly Chunk[]
+  readonly begunAt: number
   readonly nowMs: number
   /** The same moment by the clock that never steps. */
   readonly readAt: number
@@ -117,7 +117,7 @@ type Reading = {
 async function readLedger(
   { store }: LedgerParts,
   { budgetId, own }: Draw,
-  { closed, nowMs, readAt }: Reading,
+  { begunAt, nowMs, readAt }: Reading,
 ): Promise<readonly Taken[]> {
   const ownIds = new Set([...own].map(({ id }) => id))
   const rows = (await listChunks(store.db, budgetId)).filter(({ id }) => !ownIds.has(id))
@@ -126,10 +126,11 @@ async function readLedger(
       ...{ agentId: row.agent_id, units: row.units, usableUntil: row.usable_until },
     })),
     ...[...own].map((chunk) => {
-      const isOver = chunk.closedAt !== null || closed.includes(chunk)
-      const end = closed.includes(chunk) ? Math.min(chunk.endsAt, readAt) : endOf(chunk)
       const { agentId, spent, units } = chunk
-      return { agentId, units: isOver ? spent : units, usableUntil: nowMs + end - readAt }
+      const isClosing = isToClose(chunk, begunAt)
+      const isFinal = isClosing || chunk.closedAt !== null
+      const end = isClosing ? Math.min(chunk.endsAt, begunAt) : endOf(chunk)
+      return { agentId, units: isFinal ? spent : units, usableUntil: nowMs + end - readAt }
     }),
   ]
 }
