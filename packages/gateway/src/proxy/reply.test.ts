@@ -38,7 +38,10 @@ async function returned(provider: RequestListener, settle: (gate: Promise<void>)
       ...{ firstByteMs: 5_000, idleMs: 5_000, hangup: new Hangup(), stream: null },
     })
     if (isFailure(answer)) throw new Error(answer.error)
-    const peeked = { ...(await peek(answer, null, { heldStatuses: new Set() })), headers: answer.rawHeaders }
+    const peeked = {
+      ...(await peek(answer, null, { heldStatuses: new Set() })),
+      headers: answer.rawHeaders,
+    }
     await reply(peeked, response, async (how) => {
       settling.resolve(how)
       await settle(gate.promise)
@@ -149,7 +152,10 @@ test('an agent that goes away while its answer is paused leaves its socket to th
     })
     if (isFailure(answer)) throw new Error(answer.error)
     const look = setInterval(() => response.writableNeedDrain && isPaused.resolve(), 5)
-    const peeked = { ...(await peek(answer, null, { heldStatuses: new Set() })), headers: answer.rawHeaders }
+    const peeked = {
+      ...(await peek(answer, null, { heldStatuses: new Set() })),
+      headers: answer.rawHeaders,
+    }
     await reply(peeked, response, async (how) => void ended.push(how))
     clearInterval(look)
   })
@@ -200,7 +206,7 @@ test('an answer that means success is not held for its end', async () => {
 test('an answer whose text matters is held to its end', async () => {
   const { peeking, finish } = await peeked(['{"status":601,"error":"Sa', 'me"}'], [601])
   let isSettled = false
-  void peeking.then(() => {
+  void Promise.resolve(peeking).then(() => {
     isSettled = true
   })
   await new Promise((resolve) => setTimeout(resolve, 100))
