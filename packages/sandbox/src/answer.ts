@@ -36,6 +36,8 @@ export const refusals = {
     'XRequestID: [Not provided] - Insufficient_scope: The request requires higher privileges than provided by the access token',
   ),
   unknownAction: refuse(2554, 'Not implemented'),
+  /** A family of codes means this; 2553 is the one that documentation and clients agree on. */
+  unauthorized: refuse(2553, 'Unauthorized'),
 } as const
 
 /** Both texts were recorded from the live service. */

@@ -3,7 +3,7 @@ import { activityDays, intradayActivity } from '../data/activity.ts'
 import { daySeconds } from '../data/calendar.ts'
 import { deviceId, devices } from '../data/devices.ts'
 import { workouts } from '../data/workouts.ts'
-import { withToken } from './action.ts'
+import { withToken } from './access/action.ts'
 import { day, fieldNames, optional, whole } from './params.ts'
 import { isAskedFor, missingOf, pageOf, paging, select } from './window.ts'
 

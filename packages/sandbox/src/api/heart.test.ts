@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { connect } from '../testing.ts'
+import { connect, nonceOf, signed } from '../testing.ts'
 
 type Recording = {
   readonly model: number
@@ -61,4 +61,24 @@ test('an unknown, missing or mistyped signal answers 503', async () => {
   ]) {
     assert.equal((await sandbox.call('/v2/heart', { action: 'get', ...wrong })).status, 503)
   }
+})
+
+test('a signed get is judged, and no signal_token of ours exists', async () => {
+  await using sandbox = await connect()
+  const form = { ...signed('get', await nonceOf(sandbox)), signal_token: 't' }
+  const refused = await sandbox.post('/v2/heart', form)
+  assert.deepEqual([refused.status, refused.error], [503, 'Invalid Params: invalid signal_token'])
+  assert.equal((await sandbox.post('/v2/heart', form)).status, 343)
+  const forged = { ...signed('get', await nonceOf(sandbox)), signature: 'x', signal_token: 't' }
+  assert.equal((await sandbox.post('/v2/heart', forged)).status, 342)
+  const both = { ...signed('get', await nonceOf(sandbox)), signal_token: 't' }
+  const answer = await sandbox.call('/v2/heart', both)
+  assert.equal(answer.error, 'Invalid Params: invalid signature')
+})
+
+test('nobody has a stethoscope: an empty list, as the live service answers without the device', async () => {
+  await using sandbox = await connect()
+  const { status, body } = await sandbox.call('/v2/stetho', list)
+  assert.deepEqual([status, body.series, body.more], [0, [], false])
+  assert.equal((await sandbox.call('/v2/stetho', { action: 'get', signalid: 1 })).status, 503)
 })

@@ -2,7 +2,9 @@ import { invalidParam, ok } from '../answer.ts'
 import { deviceId } from '../data/devices.ts'
 import { ecgById, ecgs } from '../data/ecg/recording.ts'
 import { ecgSignal } from '../data/ecg/signal.ts'
-import { withToken } from './action.ts'
+import { authenticateBySignature } from '../oauth/signature.ts'
+import { type Action, withToken } from './access/action.ts'
+import { tokenOf } from './access/bearer.ts'
 import { flag, optional, required, whole } from './params.ts'
 import { isWithin, pageOf, paging } from './window.ts'
 
@@ -35,12 +37,22 @@ export const listHeart = withToken(
 )
 
 /**
- * `/v2/heart` `get`: one recording, whole microvolts. Needs `user.metrics`.
+ * `/v2/heart` `get`: one recording, whole microvolts. Needs `user.metrics`, or a signature and the
+ * `signal_token` that a partner's device gave out; no device here gives any, so that none is right.
  *
  * Source: "Heart v2 - Get". What `with_filtered` and `with_intervals` add is not recorded anywhere,
  * so they are judged and add nothing.
  */
-export const getHeart = withToken(
+export const getHeart: Action = (request, world) =>
+  request.params.has('signature') ? getSigned(request, world) : getOwn(request, world)
+
+const getSigned: Action = (request, world) => {
+  if (tokenOf(request) !== null) return invalidParam('signature')
+  const client = authenticateBySignature('get', request.params, world)
+  return client.ok ? invalidParam('signal_token') : client.answer
+}
+
+const getOwn = withToken(
   {
     scopes: ['user.metrics'],
     params: {

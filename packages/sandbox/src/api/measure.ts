@@ -2,7 +2,7 @@ import { type Answer, invalidParam, ok } from '../answer.ts'
 import { timezone } from '../data/calendar.ts'
 import { type MeasureGroup, measureGroups } from '../data/measures.ts'
 import type { Edits } from '../state.ts'
-import { withToken } from './action.ts'
+import { withToken } from './access/action.ts'
 import { flag, optional, required, whole, wholes } from './params.ts'
 import { isWithin, pageOf } from './window.ts'
 

@@ -12,16 +12,23 @@ import { getNonce } from '../oauth/signature.ts'
 import { getDemoAccess, revoke } from '../oauth/signed.ts'
 import { requestToken } from '../oauth/token.ts'
 import type { World } from '../world.ts'
-import type { Action } from './action.ts'
+import type { Action } from './access/action.ts'
+import { contractOnly, contractServices } from './access/contract.ts'
 import { getActivity, getIntradayActivity, getWorkouts } from './activity.ts'
 import { getHeart, listHeart } from './heart.ts'
 import { confirmUser, getMeasures } from './measure.ts'
 import { getSleep, getSleepSummary } from './sleep.ts'
-import { getDevices, getGoals, getUser, linkDevices, unlinkDevice } from './user.ts'
+import { getStetho, listStetho } from './stetho.ts'
+import { getDevices, getGoals, linkDevices, unlinkDevice } from './user.ts'
 
 /** Every action by its path: one path, many verbs. */
 const services: Readonly<Record<string, Readonly<Record<string, Action>>>> = {
-  '/v2/oauth2': { requesttoken: requestToken, revoke, getdemoaccess: getDemoAccess },
+  '/v2/oauth2': {
+    requesttoken: requestToken,
+    revoke,
+    getdemoaccess: getDemoAccess,
+    ...contract('recoverauthorizationcode', 'listusers', 'createclient'),
+  },
   '/v2/signature': { getnonce: getNonce },
   '/measure': { getmeas: getMeasures },
   '/v2/measure': {
@@ -32,12 +39,13 @@ const services: Readonly<Record<string, Readonly<Record<string, Action>>>> = {
   },
   '/v2/sleep': { get: getSleep, getsummary: getSleepSummary },
   '/v2/heart': { list: listHeart, get: getHeart },
+  '/v2/stetho': { list: listStetho, get: getStetho },
   '/v2/user': {
     getdevice: getDevices,
     getgoals: getGoals,
     link: linkDevices,
     unlink: unlinkDevice,
-    get: getUser,
+    ...contract('get', 'activate', 'addtorpm'),
   },
   '/notify': {
     subscribe,
@@ -64,9 +72,14 @@ export async function call(request: ApiRequest, world: World): Promise<Answer> {
   return answer
 }
 
+function contract(...names: readonly string[]): Readonly<Record<string, Action>> {
+  return Object.fromEntries(names.map((name) => [name, contractOnly(name)]))
+}
+
 function find({ method, path, params }: ApiRequest): Action | null {
   if (method !== 'GET' && method !== 'POST') return null
-  const actions = Object.hasOwn(services, path) ? services[path] : undefined
   const name = params.get('action') ?? ''
+  if (contractServices.has(path)) return name === '' ? null : contractOnly(name)
+  const actions = Object.hasOwn(services, path) ? services[path] : undefined
   return actions !== undefined && Object.hasOwn(actions, name) ? (actions[name] ?? null) : null
 }

@@ -82,10 +82,45 @@ test('data_fields adds signals by epoch second, within their stage', async () =>
   for (const segment of body.series) {
     for (const name of ['hr', 'rr', 'snoring']) {
       const times = Object.keys(segment[name] ?? {}).map(Number)
-      assert.equal(times.length, (segment.enddate - segment.startdate) / 60)
+      assert.equal(times.length, (segment.enddate - segment.startdate) / 6)
       assert.ok(times.every((at) => at >= segment.startdate && at < segment.enddate))
     }
   }
+})
+
+const signals =
+  'hr,rr,snoring,sdnn_1,rmssd,mvt_score,hrv_quality,chest_movement_rate,withings_index,breathing_sounds'
+
+test('a night with every signal reaches the recorded 0.6 MB', async () => {
+  await using sandbox = await connect(undefined, clock)
+  const form = { action: 'get', startdate: noon - 86_400, enddate: noon, data_fields: signals }
+  const { body } = await sandbox.call<{ series: readonly Segment[] }>('/v2/sleep', form)
+  assert.ok(body.series.every((segment) => signals.split(',').every((name) => name in segment)))
+  assert.ok(JSON.stringify(body).length >= 600_000, `${JSON.stringify(body).length} bytes`)
+})
+
+/** All that a summary may hold. */
+const summaryFields = [
+  'nb_rem_episodes,sleep_efficiency,sleep_latency,total_sleep_time,total_timeinbed,wakeup_latency',
+  'waso,apnea_hypopnea_index,breathing_disturbances_intensity,asleepduration,deepsleepduration',
+  'durationtosleep,durationtowakeup,hr_average,hr_max,hr_min,lightsleepduration,snoring',
+  'mvt_active_duration,mvt_score_avg,night_events,out_of_bed_count,remsleepduration,rr_average',
+  'rr_max,rr_min,sleep_score,snoringepisodecount,wakeupcount,wakeupduration,withings_index',
+  'breathing_quality_assessment,rmssd_start_avg,rmssd_end_avg,breathing_sounds',
+  'breathing_sounds_episode_count,chest_movement_rate_average,chest_movement_rate_min',
+  'chest_movement_rate_max,chest_movement_rate_wellness_average,chest_movement_rate_wellness_min',
+  'chest_movement_rate_wellness_max,core_body_temperature_min,core_body_temperature_max',
+  'core_body_temperature_avg,core_body_temperature_status',
+].join()
+
+test('a page of 300 summaries with all their fields is as large as the recorded 0.46 MB, within 5 %', async () => {
+  await using sandbox = await connect(undefined, clock)
+  const form = { ...summaries, data_fields: summaryFields }
+  const { body } = await sandbox.call<{ series: readonly Summary[] }>('/v2/sleep', form)
+  assert.equal(body.series.length, 300)
+  assert.equal(Object.keys(body.series[0]?.data ?? {}).length, summaryFields.split(',').length)
+  const bytes = JSON.stringify(body).length
+  assert.ok(Math.abs(bytes - 460_000) < 23_000, `${bytes} bytes`)
 })
 
 test('more than 24 hours of stages are cut to the first 24', async () => {

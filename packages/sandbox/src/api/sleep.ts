@@ -5,7 +5,7 @@ import type { Life } from '../data/happening.ts'
 import { arrival, naps, night, nights, type Segment } from '../data/sleep/night.ts'
 import { isSignalName, signalOf } from '../data/sleep/signals.ts'
 import { sleepSummary } from '../data/sleep/summary.ts'
-import { withToken } from './action.ts'
+import { withToken } from './access/action.ts'
 import { day, fieldNames, optional, required, whole, wholes } from './params.ts'
 import { isAskedFor, missingOf, pageOf, paging, select } from './window.ts'
 

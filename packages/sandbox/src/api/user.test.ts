@@ -44,8 +44,3 @@ test('goals are steps, sleep and weight', async () => {
     goals: { steps: 9000, sleep: 28_800, weight: { value: 74_000, unit: -3 } },
   })
 })
-
-test('get is for contract partners only', async () => {
-  await using sandbox = await connect()
-  assert.equal((await sandbox.call('/v2/user', { action: 'get' })).status, 503)
-})

@@ -1,9 +1,9 @@
-import { invalidParam, ok, refuse } from '../answer.ts'
+import { invalidParam, ok } from '../answer.ts'
 import { daySeconds, history, timezone } from '../data/calendar.ts'
 import { type Device, deviceId, devices } from '../data/devices.ts'
 import { goalKilograms } from '../data/measures.ts'
 import type { Edits } from '../state.ts'
-import { type Action, withToken } from './action.ts'
+import { withToken } from './access/action.ts'
 import { type Kind, required } from './params.ts'
 
 /** `/v2/user` `getdevice`: the linked devices. Needs `user.info`. Source: "User v2 - Getdevice". */
@@ -94,9 +94,6 @@ export const unlinkDevice = withToken(
     return ok()
   },
 )
-
-/** `/v2/user` `get` is for contract partners; everybody else was seen to get 503. */
-export const getUser: Action = () => refuse(503, 'Invalid Params: this action needs a contract')
 
 /** The person's own devices less the unlinked, then the linked ones: scales, for all we know. */
 function linkedDevices({ linkedMacs, unlinkedMacs }: Edits): readonly Device[] {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { connect, type Envelope } from '../testing.ts'
+import { allScopes, connect, type Envelope } from '../testing.ts'
 
 const form = 'application/x-www-form-urlencoded'
 const json = 'application/json'
@@ -134,18 +134,24 @@ const scopesOfActions = [
   ['/v2/measure', { action: 'getintradayactivity' }, ['user.activity']],
   ['/v2/sleep', { action: 'get', startdate: 1, enddate: 2 }, ['user.activity']],
   ['/v2/sleep', { action: 'getsummary', lastupdate: 0 }, ['user.activity']],
+  ['/v2/measure', { action: 'confirmuser', grpid: 1, is_confirmed: 'true' }, ['user.metrics']],
   ['/v2/heart', { action: 'list' }, ['user.metrics']],
+  ['/v2/heart', { action: 'get', signalid: 1 }, ['user.metrics']],
+  ['/v2/stetho', { action: 'list' }, ['user.metrics']],
+  ['/v2/stetho', { action: 'get', signalid: 1 }, ['user.metrics']],
   ['/v2/user', { action: 'getdevice' }, ['user.info']],
   ['/v2/user', { action: 'getgoals' }, ['user.info', 'user.metrics']],
+  ['/v2/user', { action: 'link', mac_addresses: '["00:24:e4:5a:10:01"]' }, ['user.info']],
+  ['/v2/user', { action: 'unlink', mac_address: '00:24:e4:5a:10:01' }, ['user.info']],
 ] as const
 
-for (const scope of ['user.info', 'user.metrics', 'user.activity'] as const) {
+for (const scope of allScopes) {
   test(`a token with ${scope} alone reaches what that scope opens, and nothing else`, async () => {
     await using sandbox = await connect([scope])
     for (const [path, params, scopes] of scopesOfActions) {
       const isOpen = scopes.some((it) => it === scope)
       const answer = await sandbox.call(path, params)
-      assert.equal(answer.status, isOpen ? 0 : 403, `${path} ${params.action}`)
+      assert.equal(answer.status === 403, !isOpen, `${path} ${params.action}: ${answer.status}`)
       if (!isOpen) {
         assert.equal(
           answer.error,

@@ -1,4 +1,4 @@
-import { tokenOf } from '../api/bearer.ts'
+import { tokenOf } from '../api/access/bearer.ts'
 import type { ApiRequest } from '../http/request.ts'
 import type { State } from '../state.ts'
 

@@ -1,6 +1,6 @@
 import { type Answer, invalidParam, ok, refusals, refuse } from '../answer.ts'
-import { type Action, withToken } from '../api/action.ts'
-import { tokenOf } from '../api/bearer.ts'
+import { type Action, withToken } from '../api/access/action.ts'
+import { tokenOf } from '../api/access/bearer.ts'
 import { type Kind, optional, readParams, required } from '../api/params.ts'
 import { authenticateBySignature } from '../oauth/signature.ts'
 import type { State } from '../state.ts'

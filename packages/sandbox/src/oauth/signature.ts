@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { type Answer, invalidParam, ok, refuse } from '../answer.ts'
-import type { Action } from '../api/action.ts'
+import type { Action } from '../api/access/action.ts'
 import type { Params } from '../http/request.ts'
 import type { Application } from '../state.ts'
 import type { World } from '../world.ts'

@@ -1,5 +1,5 @@
 import { type Answer, invalidParam, ok, refuse } from '../answer.ts'
-import type { Action } from '../api/action.ts'
+import type { Action } from '../api/access/action.ts'
 import { demoUserId } from '../data/person.ts'
 import type { World } from '../world.ts'
 import { parseScopes } from './scope.ts'

@@ -1,5 +1,5 @@
 import { type Answer, invalidParam, ok } from '../answer.ts'
-import type { Action } from '../api/action.ts'
+import type { Action } from '../api/access/action.ts'
 import type { Params } from '../http/request.ts'
 import { withWelcome } from '../notify/subscriptions.ts'
 import type { Application } from '../state.ts'

@@ -92,7 +92,7 @@ function minutesByStage(random: Random): readonly [Stage, number][] {
     minutes.push([stages.deep, Math.max(4, random.whole(28, 42) - cycle * 9)])
     minutes.push([stages.light, random.whole(14, 26)])
     minutes.push([stages.rem, random.whole(7, 13) + cycle * 6])
-    if (random.chance(0.3)) minutes.push([stages.awake, random.whole(1, 9)])
+    if (random.chance(0.85)) minutes.push([stages.awake, random.whole(1, 9)])
   }
   minutes.push([stages.awake, random.whole(1, 16)])
   return minutes

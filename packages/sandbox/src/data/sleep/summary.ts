@@ -47,8 +47,26 @@ function durations(night: Night) {
     out_of_bed_count: 0,
     lightsleepduration: total(night, stages.light),
     deepsleepduration: total(night, stages.deep),
+    asleepduration: asleep,
+    night_events: eventsOf(night, { latency, wakeup }),
   }
 }
+
+/** When the person got in bed (1), fell asleep (2), woke up (3) and got out of bed (4). */
+function eventsOf({ segments, start, end }: Night, { latency, wakeup }: Edges) {
+  const lyingAwake = segments.filter(
+    (it) => it.state === stages.awake && it.start > start && it.end < end,
+  )
+  return {
+    1: [start],
+    2: [start + latency, ...lyingAwake.map((it) => it.end)],
+    3: [...lyingAwake.map((it) => it.start), end - wakeup],
+    4: [end],
+  }
+}
+
+/** Seconds awake at the beginning and at the end. */
+type Edges = { readonly latency: number; readonly wakeup: number }
 
 function vitals(night: Night, random: ReturnType<typeof randomFor>) {
   const snoring = Math.round((night.snoring * (night.end - night.start)) / 60) * 60
@@ -65,6 +83,24 @@ function vitals(night: Night, random: ReturnType<typeof randomFor>) {
     snoringepisodecount: Math.round(snoring / 600),
     sleep_score: random.whole(58, 94),
     apnea_hypopnea_index: apnea,
+    breathing_quality_assessment: apnea,
+    withings_index: random.whole(1, 12),
+    mvt_score_avg: random.whole(8, 40),
+    mvt_active_duration: random.whole(4, 40) * 60,
+    rmssd_start_avg: random.whole(28, 50),
+    rmssd_end_avg: random.whole(36, 64),
+    chest_movement_rate_average: night.rr,
+    chest_movement_rate_min: night.rr - 4,
+    chest_movement_rate_max: night.rr + 6,
+    chest_movement_rate_wellness_average: night.rr,
+    chest_movement_rate_wellness_min: night.rr - 4,
+    chest_movement_rate_wellness_max: night.rr + 6,
+    breathing_sounds: snoring,
+    breathing_sounds_episode_count: Math.round(snoring / 600),
+    core_body_temperature_min: 36.2,
+    core_body_temperature_max: 37.1,
+    core_body_temperature_avg: 36.6,
+    core_body_temperature_status: 'usual',
   }
 }
 

@@ -1,4 +1,4 @@
-import type { ApiRequest } from '../http/request.ts'
+import type { ApiRequest } from '../../http/request.ts'
 
 /** The one access token of a request; null when there is none, or two that differ. */
 export function tokenOf({ authorization, params }: ApiRequest): string | null {

@@ -1,12 +1,12 @@
-import { type Answer, invalidParam, refusals } from '../answer.ts'
-import type { Life } from '../data/happening.ts'
-import { seedOf } from '../data/person.ts'
-import type { ApiRequest } from '../http/request.ts'
-import type { Scope } from '../oauth/scope.ts'
-import type { TokenPair } from '../oauth/tokens.ts'
-import type { World } from '../world.ts'
+import { type Answer, invalidParam, refusals } from '../../answer.ts'
+import type { Life } from '../../data/happening.ts'
+import { seedOf } from '../../data/person.ts'
+import type { ApiRequest } from '../../http/request.ts'
+import type { Scope } from '../../oauth/scope.ts'
+import type { TokenPair } from '../../oauth/tokens.ts'
+import type { World } from '../../world.ts'
+import { readParams, type Shape } from '../params.ts'
 import { tokenOf } from './bearer.ts'
-import { readParams, type Shape } from './params.ts'
 
 /** One (path, action) of the provider. */
 export type Action = (request: ApiRequest, world: World) => Answer | Promise<Answer>
