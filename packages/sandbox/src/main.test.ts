@@ -124,6 +124,31 @@ test('the data folder is readable by its owner alone and holds no leftovers', as
   assert.equal((await stat(dataDir)).mode & 0o777, 0o700)
 })
 
+test('a folder of the first format is read on, its tokens, applications and subscriptions kept', async () => {
+  await using folder = await temporaryFolder()
+  const { clientId, clientSecret, redirectUris } = application
+  const owner = { clientId, userId: 20_000_001 }
+  const pair = {
+    ...owner,
+    ...{ accessToken: 'a'.repeat(40), refreshToken: 'b'.repeat(40), scopes: ['user.metrics'] },
+    ...{ replaces: null, isAccessUsed: true, accessDiesAt: 4e9, refreshDiesAt: 4e9 },
+  }
+  const callbackUrl = 'https://health.example.com/withings/notify'
+  const first = {
+    ...{ version: 1, advanceSeconds: 5 },
+    applications: [{ clientId, clientSecret, redirectUris }],
+    tokens: [pair],
+    subscriptions: [{ ...owner, appli: 1, callbackUrl, comment: 'old' }],
+    edits: { confirmations: {}, linkedMacs: [], unlinkedMacs: [] },
+  }
+  await writeFile(join(folder.path, 'withings.json'), JSON.stringify(first))
+  await using sandbox = await start({ dataDir: folder.path })
+  const list = await sandbox.post('/notify', { action: 'list' }, pair.accessToken)
+  const expected = { appli: 1, callbackurl: callbackUrl, expires: 2_147_483_647, comment: 'old' }
+  assert.deepEqual(list.body, { profiles: [expected] })
+  assert.equal((await refresh(sandbox, pair.refreshToken)).status, 0)
+})
+
 for (const content of ['{"version":1,"tok', '{"version":3}', 'null', '']) {
   test(`a state file of ${JSON.stringify(content)} is refused, not replaced`, async () => {
     await using folder = await temporaryFolder()

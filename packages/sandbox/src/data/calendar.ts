@@ -35,3 +35,19 @@ export function collect<T>(now: number, make: (day: number) => T | null): readon
   }
   return found
 }
+
+/**
+ * Like `collect`, for what follows from seed and day alone: made once and kept until the day is
+ * over, since two years take milliseconds to make and every call asks for them.
+ */
+export function everyDay<T>(make: (seed: string, day: number) => T | null) {
+  const kept = new Map<string, { readonly last: number; readonly items: readonly T[] }>()
+  return (seed: string, now: number): readonly T[] => {
+    const { last } = history(now)
+    const known = kept.get(seed)
+    if (known?.last === last) return known.items
+    const items = collect(now, (day) => make(seed, day))
+    kept.set(seed, { last, items })
+    return items
+  }
+}

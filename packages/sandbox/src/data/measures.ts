@@ -1,5 +1,5 @@
 import type { Json } from '../answer.ts'
-import { collect, dayOf, daySeconds, history } from './calendar.ts'
+import { dayOf, daySeconds, everyDay, history } from './calendar.ts'
 import { type Device, deviceId, devices } from './devices.ts'
 import { type Happening, happened, type Life } from './happening.ts'
 import { heightMetres, weightTrend } from './person.ts'
@@ -35,12 +35,14 @@ export type MeasureGroup = {
 /** Every group of the two years that has arrived by now, newest first. */
 export function measureGroups(life: Life, now: number): readonly MeasureGroup[] {
   const { seed } = life
-  const measured = collect(now, (day) => [bodyGroup(seed, day), pressureGroup(seed, day)])
-  return [...signUpGroups(seed, history(now).first), ...measured.flat(), ...extraGroups(life, now)]
-    .filter((group) => group !== null)
+  const measured = [...bodyGroups(seed, now), ...pressureGroups(seed, now)]
+  return [...signUpGroups(seed, history(now).first), ...measured, ...extraGroups(life, now)]
     .filter((group) => group.modified <= now)
     .sort((a, b) => b.date - a.date)
 }
+
+const bodyGroups = everyDay(bodyGroup)
+const pressureGroups = everyDay(pressureGroup)
 
 /** When the scale or the cuff was used, for what has arrived at `at`. */
 export function dateOfExtra(at: number): number {

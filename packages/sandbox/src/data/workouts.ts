@@ -1,4 +1,4 @@
-import { collect, dayOf, daySeconds, timezone, ymdOf } from './calendar.ts'
+import { dayOf, daySeconds, everyDay, timezone, ymdOf } from './calendar.ts'
 import { deviceId, devices } from './devices.ts'
 import { type Happening, happened, type Life } from './happening.ts'
 import { fitness } from './person.ts'
@@ -73,10 +73,12 @@ function session(seed: string, random: Random, { id, startdate, seconds }: When)
   }
 }
 
+const usualWorkouts = everyDay(workout)
+
 /** Every workout that has arrived by now, oldest first. */
 export function workouts(life: Life, now: number) {
   const { seed } = life
-  const usual = collect(now, (day) => workout(seed, day)).filter((it) => it.modified <= now)
+  const usual = usualWorkouts(seed, now).filter((it) => it.modified <= now)
   const extra = happened(life, { kind: 'workout', now }, (it) => extraWorkout(seed, it))
   return [...usual, ...extra].sort((a, b) => a.startdate - b.startdate)
 }

@@ -1,4 +1,4 @@
-import { collect, daySeconds } from '../calendar.ts'
+import { daySeconds, everyDay } from '../calendar.ts'
 import { type Device, devices } from '../devices.ts'
 import { type Happening, happened, type Life } from '../happening.ts'
 import { pressureOf } from '../measures.ts'
@@ -23,12 +23,12 @@ export type Ecg = {
 /** About twenty recordings over the two years, newest first. */
 export function ecgs(life: Life, now: number): readonly Ecg[] {
   const { seed } = life
-  const usual = collect(now, (day) => ecg(seed, day)).filter(
-    ({ timestamp, seconds }) => timestamp + seconds <= now,
-  )
+  const usual = usualEcgs(seed, now).filter(({ timestamp, seconds }) => timestamp + seconds <= now)
   const extra = happened(life, { kind: 'ecg', now }, (it) => extraEcg(seed, it))
   return [...usual, ...extra].sort((a, b) => b.timestamp - a.timestamp)
 }
+
+const usualEcgs = everyDay(ecg)
 
 /** By id. Null when there is no such recording, or not yet. */
 export function ecgById(life: Life, now: number, signalId: number): Ecg | null {

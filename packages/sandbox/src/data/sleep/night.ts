@@ -1,4 +1,4 @@
-import { collect, dayOf, daySeconds } from '../calendar.ts'
+import { dayOf, daySeconds, everyDay } from '../calendar.ts'
 import { type Happening, happened, type Life } from '../happening.ts'
 import { type Random, randomFor } from '../random.ts'
 
@@ -27,9 +27,11 @@ export type Night = {
 /** The nights and naps whose data has arrived by now, oldest first. */
 export function nights(life: Life, now: number): readonly Night[] {
   const { seed } = life
-  const usual = collect(now, (day) => night(seed, day)).filter((it) => arrival(it) <= now)
+  const usual = usualNights(seed, now).filter((it) => arrival(it) <= now)
   return [...usual, ...naps(life, now)].sort((a, b) => a.start - b.start)
 }
+
+const usualNights = everyDay(night)
 
 /** When the mat has uploaded a night. */
 export function arrival({ end }: Night): number {
