@@ -36,6 +36,14 @@ const moments = {
 
 const profileActions = ['update', 'unlink', 'delete'] as const
 
+/** All that may happen. */
+export const eventNames: readonly string[] = [
+  ...Object.keys(dataEvents),
+  ...Object.keys(moments),
+  'profile',
+  'unassociated_device',
+]
+
 type Happened = { readonly userid: number | null; readonly at: number; readonly notified: number }
 type Input = Readonly<Record<string, unknown>>
 

@@ -137,6 +137,9 @@ async function obey(request: IncomingMessage, listening: Listening): Promise<Rep
   return await command(listening, input, new URLSearchParams(search))
 }
 
+/** All that the control listener understands, as `METHOD /path`. */
+export const commandNames: readonly string[] = Object.keys(commands)
+
 function parseInput(body: string | null): Input | null {
   if (body === null) return null
   try {
