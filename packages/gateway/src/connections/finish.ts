@@ -1,4 +1,5 @@
 import { isRefusal, type Refusal, refuse } from '../errors.ts'
+import { Secret } from '../secret.ts'
 import { claimFlow, endFlow, findFlow } from '../store/connect-flow.ts'
 import type { ConnectFlowRow } from '../store/schema.ts'
 import { openApplication, restrictionOf } from './applications.ts'
@@ -131,7 +132,7 @@ async function connect(
 
 function obtainedFrom(tokens: Tokens, { auth }: ConsentProvider, obtainedAt: number): Obtained {
   return {
-    ...{ secrets: secretsOf(tokens, null), obtainedAt },
+    ...{ secrets: new Secret(secretsOf(tokens, null)), obtainedAt },
     ...{ account: tokens.account, accountName: null },
     // RFC 6749, section 5.1: an answer without a scope grants what was asked for.
     grantedScopes: tokens.scopes ?? auth.scopes.map((scope) => scope.name).join(' '),

@@ -1,6 +1,8 @@
 import type { Draft, RecordFields } from '../audit/record.ts'
 import type { Provider } from '../catalog/provider.ts'
 import { isRefusal } from '../errors.ts'
+import type { Credential } from '../inject/inject.ts'
+import type { Secret } from '../secret.ts'
 import {
   changeConnection,
   findConnection,
@@ -39,7 +41,7 @@ export type Place = {
 /** What was obtained. */
 export type Obtained = {
   /** By the name that the provider file uses. */
-  readonly secrets: Readonly<Record<string, string>>
+  readonly secrets: Secret<Credential['secrets']>
   readonly account: string | null
   readonly accountName: string | null
   /** Space-separated. */
@@ -164,7 +166,7 @@ async function rowOf(
   const id = before?.id ?? newId('con', random)
   const isOther = before?.account !== obtained.account
   const kept = {
-    ...{ hosts: provider.credentialHosts, secrets: obtained.secrets },
+    ...{ hosts: provider.credentialHosts, secrets: obtained.secrets.reveal() },
     obtainedAt: obtained.obtainedAt,
   }
   return {

@@ -26,7 +26,7 @@ export async function connectPasted(
   if (auth.scheme !== 'api_key') return isConnectedByConsent(plan.provider)
   const fault = findFault(credential, auth)
   if (fault !== null) return refuse('invalid_request', `credential: ${fault}`)
-  const secrets = { [auth.inject.secret]: credential.reveal() }
+  const secrets = new Secret({ [auth.inject.secret]: credential.reveal() })
   const obtained = await obtain(context, { provider: plan.provider, auth, secrets })
   const result = isRefusal(obtained)
     ? obtained
@@ -58,7 +58,7 @@ const isConnectedByConsent = ({ name, title }: Provider): Refusal =>
 type Pasted = {
   readonly provider: Provider
   readonly auth: ApiKey
-  readonly secrets: Readonly<Record<string, string>>
+  readonly secrets: Obtained['secrets']
 }
 
 async function obtain(
@@ -66,7 +66,8 @@ async function obtain(
   { provider, auth, secrets }: Pasted,
 ): Promise<Obtained | ConnectFailure> {
   const obtainedAt = context.clock()
-  const credential = new Secret({ hosts: provider.credentialHosts, secrets })
+  const hosts = provider.credentialHosts
+  const credential = new Secret({ hosts, secrets: secrets.reveal() })
   const probed = await probeCredential(context, { provider, probe: auth.probe }, credential)
   if (probed.kind !== 'accepted') return failureOf(provider, auth, probed)
   const { account, accountName } = probed
