@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { request } from 'node:http'
 import { after, before, test } from 'node:test'
 import { Octokit } from '@octokit/rest'
 import { connectWithings, exchange, tokenOf } from './gateway.ts'
@@ -77,6 +78,20 @@ forEachHome(
       assert.ok(Number(headers['x-ratelimit-remaining']) > 0)
       const { data: found } = await octokit.rest.search.issuesAndPullRequests({ q: 'two' })
       assert.ok(found.total_count > 0)
+    })
+
+    test('an agent that says nothing about itself is not refused for that', async () => {
+      github.forget()
+      const authorization = `Bearer ${await tokenFor('writer', 'read')}`
+      const status = await new Promise((resolve, reject) => {
+        // Unlike fetch, this sends no User-Agent.
+        const sent = request(`${home.url}/p/github/user`, { headers: { authorization } })
+        sent.once('response', (response) => resolve(response.resume().statusCode))
+        sent.once('error', reject)
+        sent.end()
+      })
+      assert.equal(status, 200)
+      assert.ok(github.seen[0]?.rawHeaders.includes('okoro'))
     })
 
     test('octokit reads a file behind an encoded slash, and a label with colon and blank', async () => {
