@@ -101,6 +101,10 @@ function failureOf(error: unknown, { env, stop }: Session): unknown {
     const ending = error.status === 503 ? 'unreachable' : 'refused'
     return new Failure(ending, `${error.message} (${error.code})`, { cause: error })
   }
+  // The client throws this before it asks for a token.
+  if (error instanceof TypeError && /^(?:path|provider) /.test(error.message)) {
+    return new Failure('usage', `The ${error.message}.`, { cause: error })
+  }
   // What `fetch` throws when nobody listens says nothing but "fetch failed".
   if (!(error instanceof TypeError) || error.cause === undefined) return error
   const url = env.OKORO_URL || 'http://127.0.0.1:8420'

@@ -67,6 +67,41 @@ suite('a wrong command line ends with 2 and a hint', () => {
   }
 })
 
+suite('with --json a failure is one line of JSON on standard error', () => {
+  for (const [argv, error, exitCode, message] of [
+    [['agents', 'show', 'nobody'], 'refused', 3, /There is no agent "nobody"/],
+    [['agents', 'show'], 'usage', 2, /^missing required argument 'name'$/],
+    [['agents'], 'usage', 2, /subcommand is missing/],
+    [['agents', 'revoke', 'coach'], 'usage', 2, /Add --yes/],
+    [['run', '--grant', 'withings:read', '--', 'true'], 'unreachable', 4, /No gateway is running/],
+  ] as const) {
+    test(argv.join(' '), async () => {
+      const [command, ...rest] = argv
+      const { code, stdout, stderr } = await run([command, '--json', ...rest])
+      assert.deepEqual([code, stdout, stderr.match(/\n/g)?.length], [exitCode, '', 1], stderr)
+      const told = JSON.parse(stderr)
+      assert.deepEqual([told.error, told.exit_code], [error, exitCode])
+      assert.match(told.message, message)
+    })
+  }
+
+  test('help is no failure', async () => {
+    const { code, stdout, stderr } = await run(['agents', '--json', '--help'])
+    assert.deepEqual([code, stderr], [0, ''])
+    assert.match(stdout, /^Usage: okoro agents/)
+  })
+})
+
+test('okoro call looks at a path before anything is asked for', async () => {
+  const env = { OKORO_SERVICE_TOKEN: 'svc_x', OKORO_URL: 'http://127.0.0.1:1' }
+  for (const path of ['measure', '/../t/tokens', '/a b', '/measure#x']) {
+    const argv = ['call', 'withings', path, '--intent', 'see weight']
+    const { code, stderr } = await run(argv, { env })
+    assert.equal(code, 2, stderr)
+    assert.match(stderr, /^okoro: The path .*\.\n$/)
+  }
+})
+
 suite('okoro config', () => {
   test('shows where each value came from and redacts secrets', async () => {
     const secret = 'postgres://ada:hunter2@db/okoro'

@@ -11,7 +11,7 @@ import type { Clock, Random } from '../words.ts'
 import { commands } from './commands.ts'
 import { type OpenApp, openAdminClient } from './gateway/admin-client.ts'
 import type { ExitStatus, LoadedSettings, ProcessDoor, Session } from './session.ts'
-import { exitCodes, Failure } from './terminal/failure.ts'
+import { type Ending, exitCodes, Failure } from './terminal/failure.ts'
 import { createInput, type InputStream } from './terminal/input.ts'
 import { createOutput, type OutputStream } from './terminal/output.ts'
 
@@ -38,11 +38,12 @@ export type CliHost = Machine &
  * with the signal to end by, for a command that stands for another one.
  */
 export async function runCli(host: CliHost): Promise<ExitStatus> {
-  const program = createProgram(host)
   const own = ownArguments(host.argv)
+  const isJson = own.includes('--json')
+  const program = createProgram(host, isJson)
   let status: ExitStatus = exitCodes.ok.code
   const session = createSession(host, program, {
-    isJson: own.includes('--json'),
+    isJson,
     endAs: (given) => {
       status = given
     },
@@ -52,7 +53,7 @@ export async function runCli(host: CliHost): Promise<ExitStatus> {
     await program.parseAsync([...host.argv], { from: 'user' })
     return status
   } catch (error) {
-    return endingOf(error, host)
+    return tell(host, endingOf(error, host), isJson)
   } finally {
     session.input.close()
   }
@@ -64,13 +65,13 @@ function ownArguments(argv: readonly string[]): readonly string[] {
   return end === -1 ? argv : argv.slice(0, end)
 }
 
-function createProgram({ stdout, stderr, gatewayVersion }: CliHost): Command {
+function createProgram({ stdout, stderr, gatewayVersion }: CliHost, isJson: boolean): Command {
   const program = new Command('okoro')
     .description('A credential gateway for AI agents: they call APIs, and never hold the keys.')
     .version(gatewayVersion, '-V, --version', 'Print the version')
     .helpOption('-h, --help', 'Print what a command does, with examples')
     .helpCommand(false)
-    .option('--json', 'Print the result as JSON')
+    .option('--json', 'Print the result as JSON; a failure too, on standard error')
     .option(
       '--config <file>',
       'Read settings from this file (default: okoro/okoro.yaml in ~/.config)',
@@ -79,7 +80,8 @@ function createProgram({ stdout, stderr, gatewayVersion }: CliHost): Command {
     .showHelpAfterError('Add --help to see how it is used.')
     .configureOutput({
       writeOut: (text) => stdout.write(text),
-      writeErr: (text) => stderr.write(text.replace(/^error: /, 'okoro: ')),
+      // As JSON it is told in one piece, at the end.
+      writeErr: (text) => void (isJson || stderr.write(text.replace(/^error: /, 'okoro: '))),
       getOutHelpWidth: () => Math.min(stdout.columns ?? 100, 100),
       getErrHelpWidth: () => Math.min(stderr.columns ?? 100, 100),
     })
@@ -161,15 +163,34 @@ function loadSettings(host: CliHost, program: Command, withoutFile: boolean) {
   return result
 }
 
+/** How a command ended that did not come to its end; what commander said itself has no `text`. */
+type Ended = { readonly ending: Ending; readonly message: string; readonly text: string | null }
+
 /** The one place where what went wrong becomes words and an exit code. */
-function endingOf(error: unknown, { stderr, stop }: CliHost): number {
-  if (error instanceof CommanderError) {
-    // Asked for help or the version: commander calls that an error, too.
-    return error.exitCode === 0 ? exitCodes.ok.code : exitCodes.usage.code
-  }
-  if (stop.aborted) return exitCodes.interrupted.code
+function endingOf(error: unknown, { stop }: CliHost): Ended {
+  if (error instanceof CommanderError) return { ...usageOf(error), text: null }
+  if (stop.aborted) return { ending: 'interrupted', message: 'Stopped.', text: null }
   const ending = error instanceof Failure ? error.ending : 'failed'
-  const text = error instanceof Error ? error.message : String(error)
-  for (const line of text.split('\n')) stderr.write(`okoro: ${line}\n`)
-  return exitCodes[ending].code
+  const message = error instanceof Error ? error.message : String(error)
+  return { ending, message, text: message }
+}
+
+/** Asked for help or the version: commander calls that an error, too. */
+function usageOf({ exitCode, code, message }: CommanderError): Omit<Ended, 'text'> {
+  if (exitCode === 0) return { ending: 'ok', message: '' }
+  if (code === 'commander.help') {
+    return { ending: 'usage', message: 'A subcommand is missing: --help lists them.' }
+  }
+  return { ending: 'usage', message: message.replace(/^error: /, '') }
+}
+
+/** On standard error in both forms: what stands on standard output is a result. */
+function tell({ stderr }: CliHost, { ending, message, text }: Ended, isJson: boolean): number {
+  const { code } = exitCodes[ending]
+  if (isJson && ending !== 'ok') {
+    stderr.write(`${JSON.stringify({ error: ending, message, exit_code: code })}\n`)
+  } else if (text !== null) {
+    for (const line of text.split('\n')) stderr.write(`okoro: ${line}\n`)
+  }
+  return code
 }
