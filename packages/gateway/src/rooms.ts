@@ -18,6 +18,7 @@ import { createUpstream } from './proxy/forward.ts'
 import { type ProxyParts, serveCall } from './proxy/proxy.ts'
 import type { Store } from './store/store.ts'
 import { exchangeRoutes } from './tokens/exchange.ts'
+import { createExpiredTokenSweep } from './tokens/expired-tokens.ts'
 import { createLeaseSweep } from './tokens/leased-agents.ts'
 import { createVerifier } from './tokens/operation-token.ts'
 import type { SigningKeys } from './tokens/signing-keys.ts'
@@ -92,11 +93,13 @@ export function openRooms(foundation: Foundation, publicUrl: string): Rooms {
     gatewayVersion: foundation.gatewayVersion,
   })
   const leases = createLeaseSweep({ store, clock })
+  const expired = createExpiredTokenSweep({ store, clock })
   const tick = startTick(async () => {
     await sequence(store)
     await underWay.cutRevoked(verifier, clock())
     await limits.settle()
     await leases.sweep()
+    await expired.sweep()
   })
   return {
     public: (request, response, requestId) => {

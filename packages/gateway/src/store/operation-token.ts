@@ -72,3 +72,29 @@ export function revokeOperationToken(
     .compile()
   return { query, mustTouch: true }
 }
+
+/** Whether any token expired before `beforeMs`. */
+export const hasExpiredTokens = async (db: Kysely<Schema>, beforeMs: number): Promise<boolean> =>
+  (await expiredBefore(db, beforeMs, 1).executeTakeFirst()) !== undefined
+
+/** The oldest of those that expired before `beforeMs`, `limit` at most. */
+export function deleteExpiredTokens(
+  db: Kysely<Schema>,
+  { beforeMs, limit }: { readonly beforeMs: number; readonly limit: number },
+): Statement {
+  const query = db
+    .deleteFrom('operation_token')
+    .where('workspace_id', '=', workspace)
+    .where('jti', 'in', expiredBefore(db, beforeMs, limit))
+    .compile()
+  return { query }
+}
+
+const expiredBefore = (db: Kysely<Schema>, beforeMs: number, limit: number) =>
+  db
+    .selectFrom('operation_token')
+    .select('jti')
+    .where('workspace_id', '=', workspace)
+    .where('expires_at', '<', beforeMs)
+    .orderBy('expires_at')
+    .limit(limit)
