@@ -182,6 +182,18 @@ forEachStore((stores) => {
         'invalid_request',
         /"repo"/,
       ],
+      [
+        '/agents/coach/grants',
+        { ...read, only: ['measure.getmeas', 'user.unlink'] },
+        'invalid_request',
+        /^only: user\.unlink needs the scope delete, and this grant ends at read\.$/,
+      ],
+      [
+        '/agents/coach/grants',
+        { ...read, only: ['measure.getmeas'], except: ['measure.getmeas'] },
+        'invalid_request',
+        /both name measure\.getmeas/,
+      ],
       ['/agents/coach/grants', { ...read, provider: 'x' }, 'unknown_provider', /"x".*withings/],
       ['/agents/coach/grants', { ...read, connection: 'work' }, 'not_found', /"work"/],
       ['/agents/nobody/grants', read, 'not_found', /"nobody"/],

@@ -6,7 +6,7 @@ import { findConnection, listConnections } from '../store/connection.ts'
 import { deleteGrant, insertGrant, listGrants } from '../store/grant.ts'
 import type { AgentRow, ConnectionRow } from '../store/schema.ts'
 import type { Statement } from '../store/store.ts'
-import { type Grant, scopes } from '../words.ts'
+import { type Grant, scopeCovers, scopes } from '../words.ts'
 import { type AdminDeps, newId } from './deps.ts'
 import type { Plan } from './plan.ts'
 
@@ -129,7 +129,8 @@ const recordOf = (agent: Pick<AgentRow, 'id' | 'name'>, grant: Grant) => ({
 export const isSamePlace = (a: Grant, b: Grant): boolean =>
   a.provider === b.provider && a.connectionId === b.connectionId && a.owner === b.owner
 
-function mistakeIn(input: GrantInput, { name, rules }: Provider): string | null {
+function mistakeIn(input: GrantInput, provider: Provider): string | null {
+  const { name, rules } = provider
   if (input.connection !== undefined && input.owner !== undefined) {
     return 'connection, owner: a grant names either a connection or whose it is.'
   }
@@ -140,9 +141,21 @@ function mistakeIn(input: GrantInput, { name, rules }: Provider): string | null 
   }
   const captures = new Set(rules.flatMap((rule) => rule.captures))
   const foreign = Object.keys(input.constraints ?? {}).find((key) => !captures.has(key))
-  if (foreign === undefined) return null
+  if (foreign === undefined) return closedRule(input, provider)
   const some = captures.size === 0 ? 'none' : [...captures].join(', ')
   return `constraints: no rule of ${name} captures "${foreign}" (it has ${some}).`
+}
+
+/** Who names a rule means it to be allowed: one that never can be is a mistake. */
+function closedRule(
+  { scope, only = [], except = [] }: GrantInput,
+  { rules }: Provider,
+): string | null {
+  const twice = only.find((id) => except.includes(id))
+  if (twice !== undefined) return `only, except: both name ${twice}.`
+  const above = rules.find(({ id, level }) => only.includes(id) && !scopeCovers(scope, level))
+  if (above === undefined) return null
+  return `only: ${above.id} needs the scope ${above.level}, and this grant ends at ${scope}.`
 }
 
 /**

@@ -131,6 +131,25 @@ forEachStore(({ open, reopen }, dialect) => {
       assert.match(message, /`actions`: measure.getmoney is no rule of withings/)
     })
 
+    test('issues no token for an action that could never be allowed with it', async () => {
+      const gateway = await openWithings(await open())
+      const unlink = { ...ask, actions: ['measure.getmeas', 'user.unlink'] }
+      const refused = async (status: number, code: string) =>
+        await problemOf(await postTokens(gateway, gateway.serviceToken, unlink), status, code)
+      const beyond = await refused(403, 'insufficient_scope')
+      assert.match(beyond.message, /user\.unlink needs the scope delete.*Your grant ends at read/)
+      assert.equal(beyond.token_request, undefined)
+      await addGrant(gateway.store, { id: 'gra_2', scope: 'delete', connectionId: 'con_1' })
+      const { token_request: better } = await refused(403, 'insufficient_scope')
+      await getToken(gateway, gateway.serviceToken, better as object)
+      const except = ['user.unlink']
+      await addGrant(gateway.store, { id: 'gra_3', scope: 'all', connectionId: 'con_1', except })
+      assert.match(
+        (await refused(403, 'outside_grant')).message,
+        /your grant leaves out user\.unlink/,
+      )
+    })
+
     test('gives a token no longer life than its service token has', async () => {
       const now = 1_000_000_000_000
       const gateway = await openWithings(await open(), () => now)

@@ -2,7 +2,7 @@ import { isRefusal, type Refusal, refuse } from '../errors.ts'
 import { listReach } from '../store/grant.ts'
 import { insertOperationToken } from '../store/operation-token.ts'
 import type { Store } from '../store/store.ts'
-import type { Clock, Operation, Random } from '../words.ts'
+import { type Clock, type Operation, type Random, type Scope, scopeCovers } from '../words.ts'
 import { type Caller, serviceTokenExpired } from './authenticate.ts'
 import { type Chosen, chooseConnection } from './choose-connection.ts'
 import { signOperation } from './jwt.ts'
@@ -14,9 +14,11 @@ import type { TokenRequest } from './token-request.ts'
 export type Catalog = {
   readonly providers: ReadonlyMap<
     string,
-    { readonly rules: readonly { readonly id: string }[]; readonly sandbox: string | null }
+    { readonly rules: readonly CatalogRule[]; readonly sandbox: string | null }
   >
 }
+
+type CatalogRule = { readonly id: string; readonly level: Scope }
 
 export type IssueParts = {
   readonly store: Store
@@ -78,10 +80,38 @@ async function choose(
   const unknown = asked.actions?.find((id) => !provider.rules.some((rule) => rule.id === id))
   if (unknown !== undefined) return unknownAction(unknown, asked.provider)
   const reach = await listReach(store.db, { agentId: caller.agentId, provider: asked.provider })
-  return chooseConnection(reach, {
+  const chosen = chooseConnection(reach, {
     ...asked,
     sandbox: provider.sandbox !== null,
     page: `${publicUrl}/providers/${asked.provider}`,
+  })
+  if (isRefusal(chosen)) return chosen
+  return refuseClosedAction(asked, provider.rules, chosen) ?? chosen
+}
+
+/** Who names an action means to do it: a token that never could is refused now, not at the call. */
+function refuseClosedAction(
+  { scope, actions = [], ...asked }: TokenRequest,
+  rules: readonly CatalogRule[],
+  { grant: { scope: granted, only, except } }: Chosen,
+): Refusal | null {
+  const shut = actions.find((id) => except.includes(id) || (only !== null && !only.includes(id)))
+  if (shut !== undefined) {
+    const message = `\`actions\`: your grant leaves out ${shut}. No token changes that: ask the operator.`
+    return refuse('outside_grant', message, { rule: shut })
+  }
+  const above = rules.find(({ id, level }) => actions.includes(id) && !scopeCovers(scope, level))
+  if (above === undefined) return null
+  const { id: rule, level } = above
+  const mayAsk = scopeCovers(granted, level)
+  const advice = mayAsk
+    ? 'Ask for a token with that: token_request is the body to send.'
+    : `Your grant ends at ${granted}, and only the operator can widen it.`
+  const message = `\`actions\`: ${rule} needs the scope ${level}, and you ask for ${scope}. ${advice}`
+  const { provider, intent } = asked
+  return refuse('insufficient_scope', message, {
+    ...{ required_scope: level, granted_scope: scope, rule },
+    ...(mayAsk && { token_request: { provider, scope: level, intent, actions } }),
   })
 }
 

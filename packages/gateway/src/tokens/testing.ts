@@ -23,7 +23,16 @@ export const rootKeyText = new Secret(randomBytes(32).toString('base64'))
 
 const catalog: Catalog = {
   providers: new Map([
-    ['withings', { rules: [{ id: 'measure.getmeas' }, { id: 'user.unlink' }], sandbox: null }],
+    [
+      'withings',
+      {
+        rules: [
+          { id: 'measure.getmeas', level: 'read' },
+          { id: 'user.unlink', level: 'delete' },
+        ],
+        sandbox: null,
+      },
+    ],
     ['trello', { rules: [], sandbox: null }],
   ]),
 }
