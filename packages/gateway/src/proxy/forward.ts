@@ -118,9 +118,9 @@ class AnswerHandler implements Dispatcher.DispatchHandler, Answer {
   #controller: Dispatcher.DispatchController | null = null
   #sink: Sink | null = null
   #waiting: Buffer[] = []
-  #end: (() => void) | null = null
+  #end: ((sink: Sink) => void) | null = null
   #isAborted = false
-  readonly #resolve: (answer: Answer | Failure) => void
+  #resolve: (answer: Answer | Failure) => void
 
   constructor(resolve: (answer: Answer | Failure) => void, hangup: Hangup) {
     this.#resolve = resolve
@@ -157,8 +157,16 @@ class AnswerHandler implements Dispatcher.DispatchHandler, Answer {
 
   #finish(tell: (sink: Sink) => void): void {
     const sink = this.#sink
-    if (sink) tell(sink)
-    else this.#end = () => this.#sink && tell(this.#sink)
+    if (sink === null) {
+      this.#end = tell
+      return
+    }
+    // undici's own objects outlive the call: what they hold on to must not hold on to the agent's
+    // side, or V8 takes it into the old generation, where only a full collection finds it.
+    this.#sink = null
+    this.#end = null
+    this.#resolve = alreadyResolved
+    tell(sink)
   }
 
   drainTo(sink: Sink): void {
@@ -168,7 +176,7 @@ class AnswerHandler implements Dispatcher.DispatchHandler, Answer {
     let flows = true
     for (const chunk of waiting) flows = sink.chunk(chunk)
     if (!flows) this.#controller?.pause()
-    this.#end?.()
+    if (this.#end) this.#finish(this.#end)
   }
 
   resume(): void {
@@ -180,6 +188,8 @@ class AnswerHandler implements Dispatcher.DispatchHandler, Answer {
     this.#controller?.abort(aborted)
   }
 }
+
+const alreadyResolved = () => {}
 
 function rawHeadersOf(controller: Dispatcher.DispatchController): readonly string[] {
   const raw = controller.rawHeaders

@@ -46,18 +46,15 @@ export class SqliteError extends Error {
 export function openSqlite(path: string, onFatal: (error: Error) => void): Database {
   const file = import.meta.url.endsWith('.ts') ? './sqlite-worker.ts' : './sqlite-worker.js'
   const worker = new Worker(new URL(file, import.meta.url), { workerData: { path } })
-  const asked = new Map<number, PromiseWithResolvers<unknown>>()
-  let next = 0
+  const asked = createSlots<PromiseWithResolvers<unknown>>()
   let isGone = false
   let hasBegun = false
 
   const fail = (error: Error) => {
-    for (const { reject } of asked.values()) reject(error)
-    asked.clear()
+    for (const { reject } of asked.takeAll()) reject(error)
   }
   worker.on('message', (answer: Answer) => {
-    const pending = asked.get(answer.id)
-    asked.delete(answer.id)
+    const pending = asked.take(answer.id)
     if (answer.ok) {
       pending?.resolve(answer.value)
       return
@@ -79,9 +76,7 @@ export function openSqlite(path: string, onFatal: (error: Error) => void): Datab
   const ask = <Value>(what: Ask): Promise<Value> => {
     if (isGone) return Promise.reject(new Error('the database was closed'))
     const pending = Promise.withResolvers<unknown>()
-    next += 1
-    asked.set(next, pending)
-    worker.postMessage({ id: next, ask: what })
+    worker.postMessage({ id: asked.put(pending), ask: what })
     return pending.promise as Promise<Value>
   }
 
@@ -110,6 +105,33 @@ export function openSqlite(path: string, onFatal: (error: Error) => void): Datab
       const gone = new Promise((resolve) => worker.once('exit', resolve))
       await ask({ kind: 'close' })
       await gone
+    },
+  }
+}
+
+/**
+ * What is asked and not yet answered, by its place. A Map would do but for the garbage: see
+ * `createCallsUnderWay` (proxy/calls-under-way.ts) for what an outgrown table keeps alive.
+ */
+function createSlots<Item>() {
+  const items: (Item | null)[] = []
+  const free: number[] = []
+  return {
+    put: (item: Item): number => {
+      const at = free.pop() ?? items.length
+      items[at] = item
+      return at
+    },
+    take: (at: number): Item | null => {
+      const item = items[at] ?? null
+      if (item === null) return null
+      items[at] = null
+      free.push(at)
+      return item
+    },
+    takeAll: (): readonly Item[] => {
+      free.length = 0
+      return items.splice(0).filter((item) => item !== null)
     },
   }
 }
