@@ -30,7 +30,7 @@ const post = (path: string, body: object = {}, token?: string) =>
 const recordsOf = async (requestId: string | null) =>
   (await house.records()).filter((record) => record.request_id === requestId)
 const eventually = async <Value>(read: () => Promise<Value | undefined>): Promise<Value> => {
-  for (let left = 100; left > 0; left -= 1) {
+  for (let left = 1_500; left > 0; left -= 1) {
     const value = await read()
     if (value !== undefined) return value
     await new Promise((resolve) => setTimeout(resolve, 20))
@@ -186,7 +186,7 @@ test('an agent that goes away ends the call at the provider and frees its place'
   const token = await house.token()
   const before = (await house.records()).length
   const leave = async () => {
-    const signal = AbortSignal.timeout(100)
+    const signal = AbortSignal.timeout(500)
     await call('/measure', { token, signal, headers: json, body: '{}' }).catch(() => null)
   }
   // More than there are sockets to the provider: a place that is not freed would show.
@@ -262,7 +262,7 @@ test('a body that stops halfway is never forwarded, and recorded', async () => {
   await new Promise<void>((resolve) => {
     const socket = connect(house.port, '127.0.0.1', () => {
       socket.write(`${head.join('\r\n')}\r\n\r\n{"meastype":`)
-      setTimeout(() => socket.destroy(), 50)
+      setTimeout(() => socket.destroy(), 500)
     })
     socket.on('close', () => resolve())
   })
