@@ -104,7 +104,8 @@ export function draftRecord(fields: RecordFields, stamp: Stamp, nextSalt: () => 
     if (!slot.isPrivate || value === null) return slot.label + canonicalJson(value)
     if (typeof value !== 'string') throw new TypeError(`private field ${slot.name} is no string`)
     const salt = nextSalt()
-    disclosed.push(`${slot.label}{"value":${JSON.stringify(value)},"salt":"${base64url(salt)}"}`)
+    const saltText = Buffer.from(salt).toString('base64url')
+    disclosed.push(`${slot.label}{"value":${JSON.stringify(value)},"salt":"${saltText}"}`)
     return `${slot.label}{"sha256":"${commitment(salt, slot.name, value)}"}`
   }
   const { before, after } = shapeOf(fields)
@@ -166,8 +167,6 @@ const slotOf = (name: string): Slot => ({
 
 const text = (value: Json | undefined) => (typeof value === 'string' ? value : null)
 const number = (value: Json | undefined) => (typeof value === 'number' ? value : null)
-const base64url = (bytes: Uint8Array) =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64url')
 
 /** The canonical JSON of a draft that was given its number: what is hashed and stored. */
 export const recordBody = (draft: Draft, n: number): string => `${draft.head}${n}${draft.tail}`

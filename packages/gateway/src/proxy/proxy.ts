@@ -446,10 +446,16 @@ function factsOf(
   const { parts, provider, request, requestId } = call
   const body = composed && heldBytesOf(composed)
   return {
-    ...{ requestId, attemptNo, operation, agentName },
-    ...{ connectionLabel: connection?.label ?? null, owner: connection?.owner ?? null },
-    ...{ agentMethod: request.method ?? '', agentPath: call.url },
-    ...{ catalogDigest: parts.catalog.digest, sandbox: provider.sandbox !== null },
+    requestId,
+    attemptNo,
+    operation,
+    agentName,
+    connectionLabel: connection?.label ?? null,
+    owner: connection?.owner ?? null,
+    agentMethod: request.method ?? '',
+    agentPath: call.url,
+    catalogDigest: parts.catalog.digest,
+    sandbox: provider.sandbox !== null,
     transport: transportOf(provider, composed?.origin ?? provider.origin),
     method: composed?.method ?? null,
     target: composed && composed.path + (composed.query === null ? '' : `?${composed.query}`),

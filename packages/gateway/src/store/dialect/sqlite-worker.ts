@@ -9,6 +9,7 @@ import {
   type Touched,
 } from '../commit.ts'
 import type { Row } from '../store.ts'
+import { unwrapWrites, wrapResults } from './parcel.ts'
 import type { Answer, Ask, Boot } from './sqlite.ts'
 
 /**
@@ -130,7 +131,7 @@ async function answer(ask: Ask): Promise<unknown> {
       return null
     case 'commit':
       if (!connection) throw new Error('no boot yet')
-      return await commitGroup(ask.group, connection, numbering)
+      return wrapResults(await commitGroup(unwrapWrites(ask.group), connection, numbering))
     case 'close':
       database.close()
       return null

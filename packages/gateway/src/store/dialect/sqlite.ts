@@ -9,10 +9,10 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely'
-import type { Failed, PlainWrite, Touched } from '../commit.ts'
+import type { Touched } from '../commit.ts'
 import type { Schema } from '../schema.ts'
-import type { WriteResult } from '../store.ts'
 import { type Database, unreadable } from './database.ts'
+import { type Parcel, type ResultParcel, unwrapResults, wrapWrites } from './parcel.ts'
 
 /** The run of this process: its records are numbered under it. */
 export type Boot = { readonly node: string; readonly boot: string }
@@ -21,7 +21,7 @@ export type Boot = { readonly node: string; readonly boot: string }
 export type Ask =
   | { readonly kind: 'query'; readonly sql: string; readonly parameters: readonly unknown[] }
   | { readonly kind: 'boot'; readonly boot: Boot }
-  | { readonly kind: 'commit'; readonly group: readonly PlainWrite[] }
+  | { readonly kind: 'commit'; readonly group: Parcel }
   | { readonly kind: 'close' }
 export type Answer =
   | { readonly id: number; readonly ok: true; readonly value: unknown }
@@ -99,7 +99,8 @@ export function openSqlite(path: string, onFatal: (error: Error) => void): Datab
       await ask({ kind: 'boot', boot })
       hasBegun = true
     },
-    commit: (group) => ask<readonly (WriteResult | Failed)[]>({ kind: 'commit', group }),
+    commit: async (group) =>
+      unwrapResults(await ask<ResultParcel>({ kind: 'commit', group: wrapWrites(group) })),
     close: async () => {
       if (isGone) return
       const gone = new Promise((resolve) => worker.once('exit', resolve))
