@@ -9,6 +9,7 @@ import {
   type Touched,
 } from '../commit.ts'
 import type { Row } from '../store.ts'
+import { isFsyncFailure } from './fsync-failure.ts'
 import { unwrapWrites, wrapResults } from './parcel.ts'
 import type { Answer, Ask, Boot } from './sqlite.ts'
 
@@ -21,8 +22,36 @@ type Value = null | number | string | Uint8Array
 
 const { path } = workerData as { path: string }
 const database = new DatabaseSync(path)
-// FULL: a commit returns after fsync, or P1 would be a wish.
-database.exec('pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = 5000')
+// FULL: a commit returns after fsync, or P1 would be a wish. Checkpoints are ours, since SQLite
+// keeps quiet about what went wrong in its own, a failed fsync included. Nothing may need /tmp.
+database.exec(`pragma busy_timeout = 5000; pragma journal_mode = wal; pragma synchronous = full;
+  pragma wal_autocheckpoint = 0; pragma temp_store = memory`)
+
+// What a failed fsync of the run before may have left in memory alone is written once more, into
+// the database; from here on the log begins anew.
+database.exec('pragma wal_checkpoint(truncate)')
+
+/** Pages in the write-ahead log from which on they are carried over into the database. */
+const checkpointPages = 1000
+let duePages = checkpointPages
+
+/**
+ * Carries the log over when it is long enough. Everything stays in the log until that is durable,
+ * so a disk without room for it costs nothing: it is tried again when the log has grown. A failed
+ * fsync is thrown.
+ */
+function checkpointIfDue(): void {
+  const { log, checkpointed } = one('pragma wal_checkpoint(noop)')
+  const pages = Number(log) - Number(checkpointed)
+  if (pages < duePages) return
+  duePages = pages + checkpointPages
+  try {
+    const { busy } = one('pragma wal_checkpoint(passive)')
+    if (busy === 0) duePages = checkpointPages
+  } catch (error) {
+    if (isFsyncFailure(error)) throw error
+  }
+}
 
 const prepared = new Map<string, StatementSync>()
 
@@ -148,4 +177,6 @@ parentPort?.on('message', async ({ id, ask }: { id: number; ask: Ask }) => {
   }
   parentPort?.postMessage(reply)
   if (ask.kind === 'close') parentPort?.close()
+  // After the answer: nobody waits for it. What it throws ends the worker, and so the process.
+  if (ask.kind === 'commit') checkpointIfDue()
 })

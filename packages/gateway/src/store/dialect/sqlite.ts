@@ -12,6 +12,7 @@ import {
 import type { Touched } from '../commit.ts'
 import type { Schema } from '../schema.ts'
 import { type Database, unreadable } from './database.ts'
+import { isFsyncFailure } from './fsync-failure.ts'
 import { type Parcel, type ResultParcel, unwrapResults, wrapWrites } from './parcel.ts'
 
 /** The run of this process: its records are numbered under it. */
@@ -41,7 +42,7 @@ export class SqliteError extends Error {
 /**
  * Opens the embedded database in a worker of its own: the main loop never waits for a disk.
  * `onFatal` is told when the database must not be used any more: a failed fsync may have lost
- * what the next one would claim to be safe (SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC).
+ * what the next one would claim to be safe.
  */
 export function openSqlite(path: string, onFatal: (error: Error) => void): Database {
   const file = import.meta.url.endsWith('.ts') ? './sqlite-worker.ts' : './sqlite-worker.js'
@@ -60,7 +61,7 @@ export function openSqlite(path: string, onFatal: (error: Error) => void): Datab
       return
     }
     const error = new SqliteError(answer.message, answer.errcode)
-    if (fsyncFailures.has(answer.errcode)) onFatal(error)
+    if (isFsyncFailure(error)) onFatal(error)
     pending?.reject(error)
   })
   worker.on('error', (error: Error) => {
@@ -136,8 +137,6 @@ function createSlots<Item>() {
     },
   }
 }
-
-const fsyncFailures: ReadonlySet<number> = new Set([1034, 1290])
 
 /** Transactions through Kysely serve migrations alone, before the writer begins. */
 function createDriver(execute: (query: CompiledQuery) => Promise<Touched>): Driver {
