@@ -84,26 +84,36 @@ export const denialFields = (store: Store, facts: CallFacts, { code, status, rul
   ...{ rule, decision: 'deny', reason: code, status, policy_epoch: store.policyEpoch() },
 })
 
-/** Durable before the end of the answer reaches the agent (P2). */
+/**
+ * Durable before the end of the answer reaches the agent (P2). Throws Malfunction
+ * `audit_unavailable` when it can't be written: then the answer is cut, and an outcome that says
+ * so follows as soon as the log can be written again.
+ */
 export async function appendOutcome(
   store: Store,
   { audited, number }: Appended,
   outcome: Outcome,
 ): Promise<void> {
-  const record = store.draft({
-    kind: 'outcome',
-    request_id: audited.requestId,
-    attempt_no: audited.attemptNo,
-    status: outcome.status,
-    provider_status: outcome.providerStatus,
-    bytes_in: outcome.bytesIn,
-    bytes_out: outcome.bytesOut,
-    request_digest: outcome.requestDigest,
-    duration_ms: Math.round(outcome.durationMs),
-    error: outcome.error,
-    closes: number,
-  })
-  await store.write({ records: [record] })
+  const draft = (error: string | null) =>
+    store.draft({
+      kind: 'outcome',
+      request_id: audited.requestId,
+      attempt_no: audited.attemptNo,
+      status: outcome.status,
+      provider_status: outcome.providerStatus,
+      bytes_in: outcome.bytesIn,
+      bytes_out: outcome.bytesOut,
+      request_digest: outcome.requestDigest,
+      duration_ms: Math.round(outcome.durationMs),
+      error,
+      closes: number,
+    })
+  try {
+    await store.write({ records: [draft(outcome.error)] })
+  } catch (error) {
+    store.owe(draft(outcome.error ?? 'cut'))
+    throw error
+  }
 }
 
 /** One literal: made for every call, and each spread would be a loop over its members. */

@@ -125,14 +125,21 @@ function isConstraint(error: unknown): error is Error {
   return 'code' in error && typeof error.code === 'string' && error.code.startsWith('23')
 }
 
+/** An outcome is written once: of an attempt that has one already it is left out. */
 function number(drafts: readonly Draft[], records: Numbered[], numbering: Numbering): number[] {
-  return drafts.map((draft) => {
+  const numbers: number[] = []
+  for (const draft of drafts) {
+    if (draft.closes !== null && !isOpen(draft.closes, records, numbering)) continue
     const n = numbering.next + records.length
     const body = recordBody(draft, n)
     records.push({ draft, n, body, leafHash: leafHash(body) })
-    return n
-  })
+    numbers.push(n)
+  }
+  return numbers
 }
+
+const isOpen = (n: number, records: readonly Numbered[], { open }: Numbering): boolean =>
+  open.has(n) && !records.some(({ draft }) => draft.closes === n)
 
 /** The lowest number that is still open once these records stand. */
 function settledAfter(records: readonly Numbered[], numbering: Numbering): number {

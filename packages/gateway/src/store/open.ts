@@ -61,6 +61,7 @@ export async function openStore(place: Place, context: StoreContext): Promise<St
     db,
     write: writer.write,
     policyEpoch: writer.policyEpoch,
+    owe: writer.owe,
     draft: (fields) =>
       draftRecord(fields, { node, boot, gatewayVersion, timeMs: clock() }, nextSalt),
     close: async () => {

@@ -52,6 +52,11 @@ export type Store = {
   draft(fields: RecordFields): Draft
   /** The newest policy epoch that this node has seen; every write brings it up to date. */
   policyEpoch(): number
+  /**
+   * Writes a record as soon as it can be, and tries until then: for the outcome of an attempt that
+   * could not be written. It is left out when the attempt has its outcome after all.
+   */
+  owe(record: Draft): void
   /** Ends after what was begun has become durable. */
   close(): Promise<void>
 }

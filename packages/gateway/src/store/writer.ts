@@ -1,3 +1,4 @@
+import type { Draft } from '../audit/record.ts'
 import { Malfunction } from '../errors.ts'
 import type { Failed, PlainWrite } from './commit.ts'
 import type { Write, WriteResult } from './store.ts'
@@ -10,6 +11,8 @@ export type CommitGroup = (
 export type Writer = {
   write(write: Write): Promise<WriteResult>
   policyEpoch(): number
+  /** Writes a record as soon as it can be, and tries until then. */
+  owe(record: Draft): void
   /** Resolves once everything that was begun is settled. */
   drain(): Promise<void>
 }
@@ -22,6 +25,8 @@ type Waiting = {
 
 /** More than this in one transaction would make the first wait for the last. */
 const groupSize = 512
+/** Milliseconds until what is owed is tried again. */
+const oweEveryMs = 500
 
 /**
  * Group commit: one transaction is under way at a time, and what arrives meanwhile makes up the
@@ -58,12 +63,19 @@ export function createWriter(commit: CommitGroup, firstEpoch: number): Writer {
     running = null
   }
 
+  const write = (what: Write): Promise<WriteResult> =>
+    new Promise((resolve, reject) => {
+      waiting.push({ write: plain(what), resolve, reject })
+      running ??= run()
+    })
+
+  const owe = (record: Draft): void => {
+    write({ records: [record] }).catch(() => setTimeout(() => owe(record), oweEveryMs).unref())
+  }
+
   return {
-    write: (write) =>
-      new Promise((resolve, reject) => {
-        waiting.push({ write: plain(write), resolve, reject })
-        running ??= run()
-      }),
+    write,
+    owe,
     policyEpoch: () => epoch,
     drain: async () => {
       while (running) await running
