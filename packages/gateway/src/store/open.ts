@@ -62,6 +62,11 @@ export async function openStore(place: Place, context: StoreContext): Promise<St
     write: writer.write,
     policyEpoch: writer.policyEpoch,
     owe: writer.owe,
+    isWritable: writer.isWritable,
+    probe: async () => {
+      if (writer.isWritable()) return
+      await writer.write({ statements: [{ query: touchBoot(db, { node, boot }) }], records: [] })
+    },
     draft: (fields) =>
       draftRecord(fields, { node, boot, gatewayVersion, timeMs: clock() }, nextSalt),
     close: async () => {
@@ -70,6 +75,19 @@ export async function openStore(place: Place, context: StoreContext): Promise<St
     },
   }
 }
+
+/** Changes nothing, and has to be written all the same. */
+const touchBoot = (
+  db: Store['db'],
+  { node, boot }: { readonly node: string; readonly boot: string },
+) =>
+  db
+    .updateTable('boot')
+    .set((row) => ({ seen_at: row.ref('seen_at') }))
+    .where('workspace_id', '=', workspace)
+    .where('node', '=', node)
+    .where('boot', '=', boot)
+    .compile()
 
 async function migrate(db: Store['db']): Promise<void> {
   const { error } = await new Migrator({

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { sql } from 'kysely'
 import { workspace } from '../words.ts'
+import { lockFolder } from './lock.ts'
 import { openStore } from './open.ts'
 import type { Store } from './store.ts'
 import { forEachStore } from './testing.ts'
@@ -150,6 +151,38 @@ forEachStore((stores) => {
     assert.equal(result.kind === 'done' && result.numbers[0], 1)
     const count = await sql<{ n: number }>`select count(*) as n from record`.execute(store.db)
     assert.equal(Number(count.rows[0]?.n), 2)
+  })
+
+  test('a store says when it cannot be written, and finds out when it can', async () => {
+    const store = await stores.open()
+    const intoLater = { sql: 'insert into later values (1)', parameters: [] }
+    const failing = store.write({ statements: [{ query: intoLater as never }], records: [] })
+    assert.equal(store.isWritable(), true)
+    await assert.rejects(failing, { code: 'audit_unavailable' })
+    assert.equal(store.isWritable(), false)
+    await store.probe()
+    assert.equal(store.isWritable(), true)
+  })
+
+  test('a record that is owed is written once the database takes it, and one outcome is enough', async () => {
+    const store = await stores.open()
+    const result = await store.write({ records: [attempt(store, 'r1')] })
+    const closes = result.kind === 'done' ? (result.numbers[0] ?? -1) : -1
+    const outcome = (error: string | null) =>
+      store.draft({ kind: 'outcome', request_id: 'r1', attempt_no: 1, closes, error })
+    store.owe(outcome('cut'))
+    store.owe(outcome(null))
+    await store.write({ records: [outcome(null)] })
+    const rows = await store.db.selectFrom('record').select('body').orderBy('n').execute()
+    const errors = rows.map(({ body }) => JSON.parse(body).error)
+    assert.deepEqual(errors, [undefined, 'cut'])
+  })
+})
+
+test('a lock that cannot be made is no other process', () => {
+  assert.throws(() => lockFolder('/proc/no/such/place/lock'), {
+    code: 'store_unavailable',
+    message: "The lock /proc/no/such/place/lock can't be used: unable to open database file",
   })
 })
 

@@ -57,6 +57,10 @@ export type Store = {
    * could not be written. It is left out when the attempt has its outcome after all.
    */
   owe(record: Draft): void
+  /** False from a write that the database could not take until the next one that it takes. */
+  isWritable(): boolean
+  /** Finds out whether it can be written again. Does nothing while all is well. */
+  probe(): Promise<void>
   /** Ends after what was begun has become durable. */
   close(): Promise<void>
 }

@@ -11,6 +11,8 @@ export type CommitGroup = (
 export type Writer = {
   write(write: Write): Promise<WriteResult>
   policyEpoch(): number
+  /** False from a group that failed until the next one that stands. */
+  isWritable(): boolean
   /** Writes a record as soon as it can be, and tries until then. */
   owe(record: Draft): void
   /** Resolves once everything that was begun is settled. */
@@ -37,6 +39,7 @@ export function createWriter(commit: CommitGroup, firstEpoch: number): Writer {
   let waiting: Waiting[] = []
   let epoch = firstEpoch
   let running: Promise<void> | null = null
+  let isWritable = true
 
   const settle = (one: Waiting, result: WriteResult | Failed) => {
     if (result.kind === 'failed') {
@@ -54,9 +57,11 @@ export function createWriter(commit: CommitGroup, firstEpoch: number): Writer {
       waiting = waiting.slice(groupSize)
       try {
         const results = await commit(group.map((one) => one.write))
+        isWritable = true
         for (const [index, one] of group.entries()) settle(one, results[index] as WriteResult)
       } catch (error) {
         const failure = unavailable(error)
+        isWritable = false
         for (const one of group) one.reject(failure)
       }
     }
@@ -77,6 +82,7 @@ export function createWriter(commit: CommitGroup, firstEpoch: number): Writer {
     write,
     owe,
     policyEpoch: () => epoch,
+    isWritable: () => isWritable,
     drain: async () => {
       while (running) await running
     },
