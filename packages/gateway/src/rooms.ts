@@ -52,6 +52,7 @@ export type Rooms = {
   public(request: IncomingMessage, response: ServerResponse, requestId: string): void
   /** `/api/v1`, for callers whom the unix socket or the process itself vouches for. */
   readonly admin: ReturnType<typeof adminRoutes>
+  /** Resolves when the calls under way have their outcome; nobody must listen any more. */
   close(): Promise<void>
 }
 
@@ -101,18 +102,23 @@ export function openRooms(foundation: Foundation, publicUrl: string): Rooms {
     await leases.sweep()
     await expired.sweep()
   })
+  const probing = startTick(store.probe)
+  const calls = new Set<Promise<void>>()
   return {
     public: (request, response, requestId) => {
       if (request.url?.startsWith('/p/')) {
-        void serveCall(proxy, { request, response, requestId })
+        const call = serveCall(proxy, { request, response, requestId })
+        calls.add(call)
+        void call.finally(() => calls.delete(call))
       } else {
         void pages(request, response, requestId)
       }
     },
     admin,
     close: async () => {
-      await tick.stop()
-      await coalescer.close()
+      await Promise.all([tick.stop(), probing.stop()])
+      await Promise.all(calls)
+      await coalescer.close().catch((error) => onMalfunction(error, 'close'))
       await upstream.close()
     },
   }
@@ -153,6 +159,7 @@ function createPages(foundation: Foundation, parts: PageParts) {
   app.get('/healthz', (c) => c.json({ status: 'ok' }))
   app.get('/readyz', async (c) => {
     await store.db.selectFrom('policy').select('epoch').execute()
+    if (!store.isWritable()) throw new Malfunction('audit_unavailable', unwritable)
     return c.json({ status: 'ready' })
   })
   app.notFound((c) => answer('not_found', 'There is nothing at this path.', c.get('requestId')))
@@ -168,6 +175,8 @@ function createPages(foundation: Foundation, parts: PageParts) {
     await listener(request, response)
   }
 }
+
+const unwritable = 'The audit log cannot be written just now: calls and changes are refused.'
 
 const requestIdHeader = 'okoro-request-id'
 
