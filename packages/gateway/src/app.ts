@@ -168,7 +168,10 @@ function createApp(foundation: Foundation, lock: Lock): App {
         ),
       )
       await rooms?.close()
-      await closeOwnBoot(store, foundation.clock).catch(() => {})
+      // What can't be written now, the next start writes.
+      await closeOwnBoot(store, foundation.clock).catch((error) =>
+        log.warn({ err: error }, 'the log could not be closed; the next start will'),
+      )
       await store.close()
       await foundation.egress.close()
       lock.release()

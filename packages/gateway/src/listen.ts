@@ -36,6 +36,8 @@ export function createDoor(door: Door): Server {
   const ended = new WeakSet<Duplex>()
   const receive = (request: IncomingMessage, response: ServerResponse) => {
     if (ended.has(request.socket)) return
+    // While the server closes, each connection ends with the answer that is due on it.
+    if (!server.listening) response.setHeader('connection', 'close')
     const requestId = door.nextRequestId()
     const refusal = checkFraming(request) ?? checkMethod(request)
     if (refusal) {
@@ -115,12 +117,15 @@ export async function listenOnSocket(server: Server, path: string): Promise<void
   await chmod(path, 0o600)
 }
 
-/** Ends idle connections at once and gives running ones `graceMs` to finish. */
+/** Ends connections as soon as they are idle and gives running ones `graceMs` to finish. */
 export async function closeServer(server: Server, graceMs: number): Promise<void> {
   if (!server.listening) return
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  // Answers that had begun before did not say that their connection would end.
+  const idle = setInterval(() => server.closeIdleConnections(), 100)
   server.closeIdleConnections()
   const late = setTimeout(() => server.closeAllConnections(), graceMs)
   await closed
+  clearInterval(idle)
   clearTimeout(late)
 }
