@@ -3,7 +3,7 @@ import { type Client, createClient, type Message } from './call.ts'
 import type { Answer, Issued } from './evidence.ts'
 import type { Random } from './random.ts'
 
-/** Several agents that call as fast as they are answered, until they are told to stop. */
+/** Several agents that call as fast as they are answered, until they are told to stop: see `t.after`. */
 export type Load = {
   /** What was read to its end. They grow while the load runs. */
   readonly answers: readonly Answer[]

@@ -12,7 +12,10 @@ export const loadEnv = {
 }
 
 /** Connects the demo person and makes agents; returns their service tokens. */
-export async function cast(home: Home, count: number): Promise<readonly string[]> {
+export async function cast(
+  home: Pick<Home, 'admin' | 'url' | 'sandbox'>,
+  count: number,
+): Promise<readonly string[]> {
   await connectWithings(home, home.sandbox)
   return await Promise.all(Array.from({ length: count }, (_, index) => newAgent(home, `a${index}`)))
 }
@@ -35,12 +38,12 @@ export function createWitness(sandbox: SandboxProcess): Witness {
   return {
     received,
     look: async () => {
-      const { requests } = (await sandbox.control('GET', '/received')) as { requests: Request[] }
-      const news = requests.filter(({ n }) => n > seen)
-      const [first, last] = [news.at(0)?.n ?? seen + 1, news.at(-1)?.n ?? seen]
+      const path = `/received?after=${seen}`
+      const { requests } = (await sandbox.control('GET', path)) as { requests: Request[] }
+      const first = requests.at(0)?.n ?? seen + 1
       if (first !== seen + 1) throw new Error(`the sandbox forgot ${seen + 1} to ${first - 1}`)
-      seen = last
-      received.push(...news.flatMap(callOf))
+      seen = requests.at(-1)?.n ?? seen
+      received.push(...requests.flatMap(callOf))
     },
   }
 }
@@ -89,5 +92,16 @@ export async function settle(
     }
     const complaints = compare(evidence)
     if (complaints.length === 0 || Date.now() > end) return { complaints, evidence }
+  }
+}
+
+/** Waits for something to become true; throws with what was waited for. */
+export async function until(
+  what: string,
+  isSo: () => boolean | Promise<boolean>,
+  deadlineMs = 60_000,
+): Promise<void> {
+  for (const end = Date.now() + deadlineMs; !(await isSo()); await sleep(20)) {
+    if (Date.now() > end) throw new Error(`not within ${deadlineMs} ms: ${what}`)
   }
 }
