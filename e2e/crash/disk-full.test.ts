@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { openSync, statSync } from 'node:fs'
 import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import {
   exchange,
   folder,
@@ -131,6 +134,31 @@ test('a start on a full disk is one clear line, and works when there is space', 
   gateway = await start(port)
   assert.equal(await get('/readyz'), 200)
   assert.match(await newAgent(gateway, 'later'), /^svc_/)
+})
+
+test('a log file on a full disk fails no request, and goes on when there is space', async (t) => {
+  const file = `${disk.path}/log`
+  const root = fileURLToPath(new URL('../..', import.meta.url))
+  const child = spawn(process.execPath, ['packages/gateway/src/main.ts', 'serve', '--json'], {
+    ...{ cwd: root, stdio: ['ignore', 'pipe', openSync(file, 'a')] },
+    env: { OKORO_DATA_DIR: `${place.path}/other`, OKORO_PORT: '0', OKORO_ADMIN_PORT: '0' },
+  })
+  t.after(() => child.kill('SIGKILL'))
+  let output = ''
+  child.stdout?.on('data', (chunk) => {
+    output += chunk
+  })
+  const urlIn = () => /"public_url": "([^"]+)"/.exec(output)?.[1] ?? ''
+  await until('it serves', () => urlIn() !== '')
+  disk.fill()
+  // Each refusal is a line, and the last page of the file has room for some of them.
+  for (let count = 0; count < 200; count += 1) {
+    assert.equal((await exchange(urlIn(), 'svc_unknown')).status, 401)
+  }
+  const full = statSync(file).size
+  disk.free()
+  assert.equal((await exchange(urlIn(), 'svc_unknown')).status, 401)
+  assert.ok(statSync(file).size > full + 10_000, 'what waited is in the file')
 })
 
 const isUnavailable = ({ code }: { readonly code: string | null }) => code === 'audit_unavailable'

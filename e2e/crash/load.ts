@@ -71,7 +71,7 @@ async function work(job: Work): Promise<void> {
       if (answer.status === 401 || job.random(30) === 0) token = null
       if (answer.code !== null) await sleep(10)
     } catch {
-      await sleep(10)
+      await sleep(50)
     }
   }
   client.close()

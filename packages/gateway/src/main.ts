@@ -25,6 +25,13 @@ process.stdout.on('error', (error: Error & { code?: string }) => {
 // That a terminal has gone away is no reason to end what it was told about.
 process.stderr.on('error', () => {})
 
+/** Standard error may be a file on a full disk: lines wait, up to 1 MiB, and no request fails. */
+function openLogStream() {
+  const stream = pino.destination({ dest: 2, sync: true, maxLength: 1024 * 1024 })
+  stream.on('error', () => {})
+  return stream
+}
+
 const stop = new AbortController()
 const stopSignals = ['SIGINT', 'SIGTERM'] as const
 const abort = () => stop.abort()
@@ -67,10 +74,7 @@ const status = await runCli({
     }
   },
   openApp: (config) => {
-    const log = pino(
-      { level: config.logLevel, base: null },
-      pino.destination({ dest: 2, sync: true }),
-    )
+    const log = pino({ level: config.logLevel, base: null }, openLogStream())
     return openApp(config, {
       ...{ clock: Date.now, random, gatewayVersion, log },
       onFatal: (error) => {
