@@ -31,6 +31,8 @@ export async function start<Found>(
   options: {
     readonly env?: Readonly<Record<string, string>>
     readonly until: (output: string) => Found | null
+    /** Kills it, however far it has come. */
+    readonly signal?: AbortSignal | undefined
   },
 ): Promise<Process & { readonly found: Found }> {
   const { PATH = '', HOME = '' } = process.env
@@ -38,6 +40,7 @@ export async function start<Found>(
     ...{ cwd: root, env: { PATH, HOME, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] },
   })
   running.add(child)
+  options.signal?.addEventListener('abort', () => child.kill('SIGKILL'))
   let output = ''
   const ended = new Promise<number | string>((resolve) => {
     child.once('exit', (code, signal) => {
@@ -97,10 +100,12 @@ export type Admin = (
 export async function startGateway(
   dataDir: string,
   env: Readonly<Record<string, string>> = {},
+  signal?: AbortSignal,
 ): Promise<GatewayProcess> {
   const started = await start(['packages/gateway/src/main.ts', 'serve'], {
     env: { OKORO_DATA_DIR: dataDir, OKORO_PORT: '0', OKORO_ADMIN_PORT: '0', ...env },
     until: (output) => /"public_url":"([^"]+)"/.exec(output)?.[1] ?? null,
+    signal,
   })
   const admin: Admin = (method, path, body) =>
     new Promise((resolve, reject) => {

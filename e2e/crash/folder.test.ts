@@ -15,6 +15,11 @@ import { cast, createWitness, exportLog, loadEnv, settle, type Witness } from '.
 
 /** One data folder, and what may become of it. */
 
+const isLong = process.env.OKORO_TEST_LONG === '1'
+const moments = isLong ? 40 : 4
+const seed = Number(process.env.OKORO_TEST_SEED ?? Date.now() % 1_000_000)
+const patient = { timeout: isLong ? 1_200_000 : 180_000 }
+
 const place = folder()
 const data = `${place.path}/data`
 let sandbox: SandboxProcess
@@ -22,10 +27,10 @@ let gateway: GatewayProcess
 let witness: Witness
 let serviceTokens: readonly string[] = []
 
-const start = (dataDir: string, port = '0') =>
-  startGateway(dataDir, {
-    ...{ ...loadEnv, OKORO_SANDBOX: `withings=${sandbox.found.url}`, OKORO_PORT: port },
-  })
+const start = (dataDir: string, port = '0', signal?: AbortSignal) => {
+  const env = { ...loadEnv, OKORO_SANDBOX: `withings=${sandbox.found.url}`, OKORO_PORT: port }
+  return startGateway(dataDir, env, signal)
+}
 
 before(async () => {
   sandbox = await startSandbox(`${place.path}/sandbox`)
@@ -38,6 +43,27 @@ after(async () => {
   await sandbox?.kill()
   place.remove()
 })
+
+test(
+  `killed at ${moments} moments of its first start, a gateway leaves a folder that the next start takes (P9)`,
+  patient,
+  async (t) => {
+    t.diagnostic(`OKORO_TEST_SEED=${seed}`)
+    const random = createRandom(seed)
+    for (let moment = 0; moment < moments; moment += 1) {
+      const fresh = `${place.path}/fresh-${moment}`
+      const delayMs = 300 + random(1_500)
+      const killing = AbortSignal.timeout(delayMs)
+      const first = await start(fresh, '0', killing).catch(() => null)
+      await first?.ended
+      const second = await start(fresh).catch((error: Error) => error.message)
+      assert.ok(typeof second === 'object', `killed after ${delayMs} ms: ${second}`)
+      const records = await exportLog(second.admin)
+      assert.deepEqual(compare({ answers: [], issued: [], received: [], records }), [])
+      assert.equal(await second.kill('SIGTERM'), 0)
+    }
+  },
+)
 
 test('the folder of a killed gateway can be copied, and the copy knows all (P9)', async (t) => {
   const load = startLoad({

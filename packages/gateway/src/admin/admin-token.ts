@@ -1,7 +1,9 @@
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { hashOfToken } from '../config/settings.ts'
 import { Malfunction } from '../errors.ts'
+import { writeOnce } from '../vault/key-file.ts'
 import type { Random } from '../words.ts'
 
 /**
@@ -10,9 +12,9 @@ import type { Random } from '../words.ts'
  */
 export async function findAdminToken(dataDir: string, random: Random): Promise<string> {
   const path = join(dataDir, 'admin.token')
-  await mkdir(dataDir, { recursive: true, mode: 0o700 })
-  const token = Buffer.from(random(32)).toString('base64url')
-  await writeFile(path, `${token}\n`, { mode: 0o600, flag: 'wx', flush: true }).catch(unlessThere)
+  if (!existsSync(path)) {
+    await writeOnce(path, `${Buffer.from(random(32)).toString('base64url')}\n`, random)
+  }
   const { mode } = await stat(path)
   if ((mode & 0o077) !== 0) {
     throw new Malfunction(
@@ -25,8 +27,4 @@ export async function findAdminToken(dataDir: string, random: Random): Promise<s
   if (written.length >= 32) return hashOfToken(written)
   const message = `${path} holds no token of 32 characters or more: delete it and start again.`
   throw new Malfunction('internal_error', message)
-}
-
-const unlessThere = (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EEXIST') throw error
 }

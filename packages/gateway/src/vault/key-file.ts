@@ -1,4 +1,4 @@
-import { link, mkdir, open, unlink } from 'node:fs/promises'
+import { link, mkdir, open, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Malfunction } from '../errors.ts'
 import { Secret } from '../secret.ts'
@@ -26,18 +26,28 @@ export async function readKeyFile(path: string): Promise<Secret<string> | null> 
   }
 }
 
-/**
- * Writes a new random key to `path`, readable by its owner alone, and resolves once a power cut
- * could not take it back. When two do this at once, the file has one key, whole.
- */
+/** Writes a new random key to `path`, as `writeOnce` does. */
 export async function writeKeyFile(path: string, random: Random): Promise<void> {
+  const text = Buffer.from(random(keyBytes)).toString('base64')
+  await writeOnce(path, `${text}\n`, random)
+}
+
+/**
+ * Writes a file that only its owner may read, unless it is there already, and resolves once a power
+ * cut could not take it back. It is there whole or not at all, whenever the process dies; when two
+ * do this at once, it has the text of one of them.
+ */
+export async function writeOnce(path: string, text: string, random: Random): Promise<void> {
   const folder = dirname(path)
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const draft = `${path}.${Buffer.from(random(6)).toString('hex')}`
-  await writeDurably(draft, `${Buffer.from(random(keyBytes)).toString('base64')}\n`)
-  // A link, unlike a rename, never takes the place of a key that is there already.
-  await link(draft, path).catch(unlessThere)
-  await unlink(draft)
+  try {
+    await writeDurably(draft, text)
+    // A link, unlike a rename, never takes the place of what is there already.
+    await link(draft, path).catch(unlessThere)
+  } finally {
+    await rm(draft, { force: true })
+  }
   await syncFolder(folder)
 }
 
