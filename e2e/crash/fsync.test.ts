@@ -12,6 +12,7 @@ import {
 } from '../gateway.ts'
 import { startLoad } from './load.ts'
 import { createRandom } from './random.ts'
+import { patient } from './run.ts'
 import { cast, createWitness, loadEnv, settle, type Witness } from './stage.ts'
 
 /** The embedded database on a disk whose fsync fails: a real process, and a real EIO. */
@@ -52,24 +53,28 @@ const failures = {
 }
 
 for (const [where, file] of Object.entries(failures)) {
-  test(`a failed fsync ${where} ends the process with code 74, and the next start recovers (P3)`, async (t) => {
-    const random = createRandom(74)
-    const load = startLoad({ urls: [gateway.url], serviceTokens, workers: 4, random })
-    t.after(() => load.stop())
-    await load.answered(60)
-    writeFileSync(trigger, file)
-    assert.equal(await gateway.ended, 74)
-    assert.match(gateway.log(), /the database must not be used any more/)
-    rmSync(trigger)
-    gateway = await start(new URL(gateway.url).port)
-    await load.answered(60)
-    await load.stop()
-    const { complaints } = await settle(gateway, { witness, load })
-    assert.deepEqual(complaints.slice(0, 20), [])
-  })
+  test(
+    `a failed fsync ${where} ends the process with code 74, and the next start recovers (P3)`,
+    patient,
+    async (t) => {
+      const random = createRandom(74)
+      const load = startLoad({ urls: [gateway.url], serviceTokens, workers: 4, random })
+      t.after(() => load.stop())
+      await load.answered(60)
+      writeFileSync(trigger, file)
+      assert.equal(await gateway.ended, 74)
+      assert.match(gateway.log(), /the database must not be used any more/)
+      rmSync(trigger)
+      gateway = await start(new URL(gateway.url).port)
+      await load.answered(60)
+      await load.stop()
+      const { complaints } = await settle(gateway, { witness, load })
+      assert.deepEqual(complaints.slice(0, 20), [])
+    },
+  )
 }
 
-test('a start whose fsync fails does not serve', async () => {
+test('a start whose fsync fails does not serve', patient, async () => {
   await gateway.kill('SIGKILL')
   writeFileSync(trigger, 'okoro.db-wal')
   const refused = await start().catch((error: Error) => error.message)

@@ -7,6 +7,7 @@ import { createClient } from './call.ts'
 import type { RecordLine } from './evidence.ts'
 import { answerOf, startLoad } from './load.ts'
 import { createRandom } from './random.ts'
+import { patient } from './run.ts'
 import { cast, createWitness, loadEnv, settle, until } from './stage.ts'
 
 /** What a provider can do to a gateway, among calls that it answers as it should. */
@@ -29,77 +30,85 @@ describe('a provider that fails', () => {
     serviceTokens = await cast(home, 3)
   })
 
-  test('under a load of faults the log tells the truth, and afterwards all is as before', async (t) => {
-    const random = createRandom(500)
-    const witness = createWitness(home.sandbox)
-    const [node] = home.nodes
-    const [patient = '', ...others] = serviceTokens
-    const load = startLoad({ urls: [node.url], serviceTokens: others, workers: 4, random })
-    t.after(() => load.stop())
-    await load.answered(50)
-    for (let round = 0; round < 6; round += 1) {
-      const times = 1 + random(4)
-      await home.sandbox.control('POST', '/faults', {
-        faults: faults.map((fault) => ({ ...fault, times })),
-      })
-      await load.answered(30)
-    }
-    await home.sandbox.control('DELETE', '/faults')
-    await load.stop()
-    const { complaints, evidence } = await settle(home, { witness, load })
-    assert.deepEqual(complaints.slice(0, 20), [])
-    const errors = new Set(evidence.records.map(({ error }) => error ?? null))
-    assert.deepEqual([...errors].sort(), [null, 'upstream_invalid'])
-    await servesAsBefore(patient, home.nodes[0].url)
-  })
-
-  test('answers that never come or never end are given up with the agent that waited (P2)', async (t) => {
-    const witness = createWitness(home.sandbox)
-    await witness.look()
-    const [node] = home.nodes
-    const [patient = ''] = serviceTokens
-    const bearer = await tokenOf(await exchange(node.url, patient))
-    const open = openSockets(node.pid)
-    await home.sandbox.control('POST', '/faults', {
-      faults: [
-        { kind: 'hang', path: '/v2/user', times: 4 },
-        { kind: 'endless', path: '/v2/heart', times: 4, body: 'x'.repeat(65_536) },
-      ],
-    })
-    const leaving = new AbortController()
-    const clients = Array.from({ length: 8 }, createClient)
-    t.after(() => {
-      for (const client of clients) client.close()
-    })
-    const calls = clients.map((client, index) =>
-      client
-        .post({
-          url: `${node.url}/p/withings/${index % 2 ? 'v2/user' : 'v2/heart'}`,
-          ...{ bearer, body: `marker=gone${index}`, signal: leaving.signal },
-          contentType: 'application/x-www-form-urlencoded',
+  test(
+    'under a load of faults the log tells the truth, and afterwards all is as before',
+    patient,
+    async (t) => {
+      const random = createRandom(500)
+      const witness = createWitness(home.sandbox)
+      const [node] = home.nodes
+      const [own = '', ...others] = serviceTokens
+      const load = startLoad({ urls: [node.url], serviceTokens: others, workers: 4, random })
+      t.after(() => load.stop())
+      await load.answered(50)
+      for (let round = 0; round < 6; round += 1) {
+        const times = 1 + random(4)
+        await home.sandbox.control('POST', '/faults', {
+          faults: faults.map((fault) => ({ ...fault, times })),
         })
-        .then(
-          () => 'read to its end',
-          () => 'given up',
-        ),
-    )
-    const before = witness.received.length
-    await until('all eight arrived', async () => {
+        await load.answered(30)
+      }
+      await home.sandbox.control('DELETE', '/faults')
+      await load.stop()
+      const { complaints, evidence } = await settle(home, { witness, load })
+      assert.deepEqual(complaints.slice(0, 20), [])
+      const errors = new Set(evidence.records.map(({ error }) => error ?? null))
+      assert.deepEqual([...errors].sort(), [null, 'upstream_invalid'])
+      await servesAsBefore(own, home.nodes[0].url)
+    },
+  )
+
+  test(
+    'answers that never come or never end are given up with the agent that waited (P2)',
+    patient,
+    async (t) => {
+      const witness = createWitness(home.sandbox)
       await witness.look()
-      return witness.received.length === before + 8
-    })
-    leaving.abort()
-    assert.deepEqual(new Set(await Promise.all(calls)), new Set(['given up']))
-    const outcomes = async () => {
-      const { body } = await home.admin('GET', '/audit?limit=8&order=newest&kind=outcome')
-      return (body.items as unknown as RecordLine[]).map(({ error }) => error)
-    }
-    await until('each has its outcome', async () =>
-      (await outcomes()).every((error) => error === 'client_gone'),
-    )
-    await servesAsBefore(patient, node.url)
-    await until('no socket is left', () => openSockets(node.pid) <= open + 8)
-  })
+      const [node] = home.nodes
+      const [own = ''] = serviceTokens
+      const bearer = await tokenOf(await exchange(node.url, own))
+      const open = openSockets(node.pid)
+      await home.sandbox.control('POST', '/faults', {
+        faults: [
+          { kind: 'hang', path: '/v2/user', times: 4 },
+          { kind: 'endless', path: '/v2/heart', times: 4, body: 'x'.repeat(65_536) },
+        ],
+      })
+      const leaving = new AbortController()
+      const clients = Array.from({ length: 8 }, createClient)
+      t.after(() => {
+        for (const client of clients) client.close()
+      })
+      const calls = clients.map((client, index) =>
+        client
+          .post({
+            url: `${node.url}/p/withings/${index % 2 ? 'v2/user' : 'v2/heart'}`,
+            ...{ bearer, body: `marker=gone${index}`, signal: leaving.signal },
+            contentType: 'application/x-www-form-urlencoded',
+          })
+          .then(
+            () => 'read to its end',
+            () => 'given up',
+          ),
+      )
+      const before = witness.received.length
+      await until('all eight arrived', async () => {
+        await witness.look()
+        return witness.received.length === before + 8
+      })
+      leaving.abort()
+      assert.deepEqual(new Set(await Promise.all(calls)), new Set(['given up']))
+      const outcomes = async () => {
+        const { body } = await home.admin('GET', '/audit?limit=8&order=newest&kind=outcome')
+        return (body.items as unknown as RecordLine[]).map(({ error }) => error)
+      }
+      await until('each has its outcome', async () =>
+        (await outcomes()).every((error) => error === 'client_gone'),
+      )
+      await servesAsBefore(own, node.url)
+      await until('no socket is left', () => openSockets(node.pid) <= open + 8)
+    },
+  )
 })
 
 /** As many calls at once as the agent may have under way: a slot that leaked would be missing. */

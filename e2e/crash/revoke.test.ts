@@ -1,32 +1,38 @@
 import assert from 'node:assert/strict'
 import { request } from 'node:http'
-import { before, test } from 'node:test'
+import { before, describe, test } from 'node:test'
 import { exchange, tokenOf } from '../gateway.ts'
-import { forEachHome } from '../homes.ts'
+import { createHome } from '../homes.ts'
+import { patient } from './run.ts'
 import { cast, exportLog, until } from './stage.ts'
 
-forEachHome((home) => {
+describe('a running stream', () => {
+  const home = createHome('sqlite')
   let serviceToken = ''
   before(async () => {
     const [first = ''] = await cast(home, 1)
     serviceToken = first
   })
 
-  test('a stream that runs on any node is cut within 5 s of the revocation, on record as cut (P8)', async () => {
-    const bearer = await tokenOf(await exchange(home.url, serviceToken))
-    await home.sandbox.control('POST', '/faults', {
-      faults: [{ kind: 'endless', path: '/v2/heart', body: 'x'.repeat(8_192) }],
-    })
-    const streams = await Promise.all(home.nodes.map(({ url }) => openStream(url, bearer)))
-    await until('each stream flows', () => streams.every(({ bytes }) => bytes() > 100_000))
-    const revoked = await home.admin('POST', '/agents/a0/revoke', {})
-    assert.equal(revoked.status, 200, JSON.stringify(revoked.body))
-    await until('each stream is cut', () => streams.every(({ isCut }) => isCut()), 5_000)
-    await until('each has its outcome', async () => {
-      const records = await exportLog(home.admin)
-      return records.filter(({ error }) => error === 'cut').length === streams.length
-    })
-  })
+  test(
+    'a stream that runs on any node is cut within 5 s of the revocation, on record as cut (P8)',
+    patient,
+    async () => {
+      const bearer = await tokenOf(await exchange(home.url, serviceToken))
+      await home.sandbox.control('POST', '/faults', {
+        faults: [{ kind: 'endless', path: '/v2/heart', body: 'x'.repeat(8_192) }],
+      })
+      const streams = await Promise.all(home.nodes.map(({ url }) => openStream(url, bearer)))
+      await until('each stream flows', () => streams.every(({ bytes }) => bytes() > 100_000))
+      const revoked = await home.admin('POST', '/agents/a0/revoke', {})
+      assert.equal(revoked.status, 200, JSON.stringify(revoked.body))
+      await until('each stream is cut', () => streams.every(({ isCut }) => isCut()), 5_000)
+      await until('each has its outcome', async () => {
+        const records = await exportLog(home.admin)
+        return records.filter(({ error }) => error === 'cut').length === streams.length
+      })
+    },
+  )
 })
 
 /** Begins a call whose answer never ends. */
