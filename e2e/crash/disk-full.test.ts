@@ -50,6 +50,38 @@ after(async () => {
 const get = async (path: string) => (await fetch(gateway.url + path)).status
 const codeOf = (response: Response) => `${response.status} ${response.headers.get('okoro-error')}`
 
+/** A call that is under way when the disk runs full: its answer comes when nothing can be written. */
+async function beginLate(bearer: string): Promise<{ readonly end: Promise<string> }> {
+  await sandbox.control('POST', '/faults', {
+    faults: [{ kind: 'slow', path: '/v2/sleep', times: 1, delay_ms: 12_000 }],
+  })
+  const client = createClient()
+  const end = client
+    .post({
+      ...{ url: `${gateway.url}/p/withings/v2/sleep`, bearer, body: 'marker=late' },
+      contentType: 'application/x-www-form-urlencoded',
+    })
+    .then(({ status }) => `read to its end: ${status}`)
+    .catch(() => 'broke off')
+    .finally(client.close)
+  await until('the late call arrived', async () => {
+    await witness.look()
+    return witness.received.some(({ marker }) => marker === 'late')
+  })
+  return { end }
+}
+
+/** The exchange, a change by an operator; and what needs no record goes on. */
+async function refusesWhatMustBeRecorded(serviceToken: string): Promise<void> {
+  const refused = await exchange(gateway.url, serviceToken)
+  assert.equal(codeOf(refused), '503 audit_unavailable')
+  assert.ok(refused.headers.has('retry-after'))
+  const admin = await gateway.admin('POST', '/agents', { name: 'none', grants: [] })
+  assert.deepEqual([admin.status, admin.body.error], [503, 'audit_unavailable'])
+  assert.equal((await gateway.admin('GET', '/audit?limit=10')).status, 200)
+  assert.deepEqual([await get('/healthz'), await get('/readyz')], [200, 503])
+}
+
 test(
   'on a full disk everything is refused, nothing is forwarded, and all is well again within 5 s (P3)',
   patient,
@@ -61,23 +93,7 @@ test(
     const token = await tokenOf(await exchange(gateway.url, first))
     await load.answered(100)
 
-    // One call is under way when the disk runs full: its answer comes when nothing can be written.
-    await sandbox.control('POST', '/faults', {
-      faults: [{ kind: 'slow', path: '/v2/sleep', times: 1, delay_ms: 8_000 }],
-    })
-    const client = createClient()
-    const late = client
-      .post({
-        ...{ url: `${gateway.url}/p/withings/v2/sleep`, bearer: token, body: 'marker=late' },
-        contentType: 'application/x-www-form-urlencoded',
-      })
-      .then(({ status }) => `read to its end: ${status}`)
-      .catch(() => 'broke off')
-    await until('the late call arrived', async () => {
-      await witness.look()
-      return witness.received.some(({ marker }) => marker === 'late')
-    })
-
+    const late = await beginLate(token)
     const before = load.answers.length
     disk.fill()
     await until('a call is refused', async () => load.answers.some(isUnavailable))
@@ -96,14 +112,8 @@ test(
     assert.equal(witness.received.length, reached, 'nothing reaches the provider')
     assert.ok(load.answers.slice(refused).every(isUnavailable))
 
-    const refusedExchange = await exchange(gateway.url, first)
-    assert.equal(codeOf(refusedExchange), '503 audit_unavailable')
-    assert.ok(refusedExchange.headers.has('retry-after'))
-    const admin = await gateway.admin('POST', '/agents', { name: 'none', grants: [] })
-    assert.deepEqual([admin.status, admin.body.error], [503, 'audit_unavailable'])
-    assert.equal((await gateway.admin('GET', '/audit?limit=10')).status, 200)
-    assert.deepEqual([await get('/healthz'), await get('/readyz')], [200, 503])
-    assert.equal(await late, 'broke off', 'an answer whose outcome cannot be written is cut')
+    await refusesWhatMustBeRecorded(first)
+    assert.equal(await late.end, 'broke off', 'an answer whose outcome cannot be written is cut')
 
     disk.free()
     const freed = Date.now()

@@ -44,7 +44,7 @@ export function startLoad(options: LoadOptions): Load {
     answers: tally.answers,
     issued: tally.issued,
     begun: () => tally.begun,
-    answered: async (count, deadlineMs = 30_000) => {
+    answered: async (count, deadlineMs = 120_000) => {
       const due = tally.answers.length + count
       const end = Date.now() + deadlineMs
       while (tally.answers.length < due) {
