@@ -185,12 +185,19 @@ test('an agent that goes away ends the call at the provider and frees its place'
   await house.control('POST', '/faults', { faults: [{ path: '/measure', kind: 'endless' }] })
   const token = await house.token()
   const before = (await house.records()).length
+  const gone = new AbortController()
   const leave = async () => {
-    const signal = AbortSignal.timeout(500)
-    await call('/measure', { token, signal, headers: json, body: '{}' }).catch(() => null)
+    const request = { token, signal: gone.signal, headers: json, body: '{}' }
+    await call('/measure', request).catch(() => null)
   }
   // More than there are sockets to the provider: a place that is not freed would show.
-  await Promise.all(Array.from({ length: 150 }, leave))
+  const leaving = Array.from({ length: 150 }, leave)
+  await eventually(async () => {
+    const records = (await house.records()).slice(before)
+    return records.filter(({ kind }) => kind === 'attempt').length === 150 ? records : undefined
+  })
+  gone.abort()
+  await Promise.all(leaving)
   const outcomes = await eventually(async () => {
     const records = (await house.records()).slice(before)
     const attempts = records.filter(({ kind }) => kind === 'attempt')
