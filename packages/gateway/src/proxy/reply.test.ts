@@ -191,7 +191,7 @@ async function peeked(parts: readonly string[], heldStatuses: readonly number[])
   })
   if (isFailure(answer)) throw new Error(answer.error)
   const envelope = { status: '/status', message: '/error', ok: [0], expired: [401] }
-  const peeking = peek(answer, envelope, { heldStatuses: new Set(heldStatuses) })
+  const peeking = Promise.resolve(peek(answer, envelope, { heldStatuses: new Set(heldStatuses) }))
   return { peeking, finish: last.resolve }
 }
 
