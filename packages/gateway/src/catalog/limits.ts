@@ -27,13 +27,15 @@ const tooManyFile = z
       .min(1)
       .optional()
       .describe('A part of the error text, in any letter case, that must be there too.'),
-    header: z
-      .strictObject({
-        name: word.answerHeader,
-        is: z.string().min(1).optional().describe('Its value; any one when absent.'),
-      })
-      .optional()
-      .describe('A header that the answer must have too.'),
+    headers: z
+      .array(
+        z.strictObject({
+          name: word.answerHeader,
+          is: z.string().min(1).optional().describe('Its value; any one when absent.'),
+        }),
+      )
+      .default([])
+      .describe('Headers that the answer must have too, all of them.'),
     pauses: z
       .boolean()
       .describe('Whether it is about everything that is connected through this application.'),
@@ -72,7 +74,7 @@ export type TooMany = {
   readonly status: ReadonlySet<number>
   /** Lower case; null when the text does not matter. */
   readonly message: string | null
-  readonly header: { readonly name: string; readonly is: string | null } | null
+  readonly headers: readonly { readonly name: string; readonly is: string | null }[]
   /** About the whole application; else about this one call. */
   readonly pauses: boolean
   readonly wait: {
@@ -118,11 +120,11 @@ const statusesOf = (some: readonly TooMany[]) => new Set(some.flatMap(({ status 
 const readsBody = ({ message, wait }: TooMany) => message !== null || wait.secondsAt !== null
 
 function compileTooMany(file: LimitsFile['too_many'][number], hasEnvelope: boolean): TooMany {
-  const { message, header, pauses, wait } = file
+  const { message, headers, pauses, wait } = file
   const compiled: TooMany = {
     status: new Set(file.status),
     message: message?.toLowerCase() ?? null,
-    header: header ? { name: header.name, is: header.is ?? null } : null,
+    headers: headers.map(({ name, is = null }) => ({ name, is })),
     pauses,
     wait: {
       secondsAt: wait.seconds_at ?? null,

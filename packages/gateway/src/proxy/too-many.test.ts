@@ -7,6 +7,7 @@ import { longestWaitSeconds, readTooMany, type Wait } from './too-many.ts'
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 const withings = await readProvider(at('../../../../providers/withings'))
+const github = await readProvider(at('../../../../providers/github'))
 const forge = await readProvider(at('../catalog/examples/forge'))
 const nowMs = Date.parse('2026-11-25T12:00:00Z')
 const nowSeconds = nowMs / 1000
@@ -106,6 +107,22 @@ for (const [name, status, headers, wait] of answers) {
     const rawHeaders = Object.entries(headers).flat()
     const said = { status, rawHeaders, body: null, messageAt: null, nowMs }
     assert.deepEqual(readTooMany(forge.limits.tooMany, said), wait)
+  })
+}
+
+const used = (resource: string) => ({
+  ...{ 'X-RateLimit-Remaining': '0', 'X-RateLimit-Resource': resource },
+  'X-RateLimit-Reset': `${nowSeconds + 40}`,
+})
+const resources = [
+  ['core', pause(40)],
+  ['search', again(40)],
+] as const
+for (const [resource, wait] of resources) {
+  test(`GitHub’s limit of ${resource} ${wait.pauses ? 'pauses' : 'does not pause'} the rest`, () => {
+    const rawHeaders = Object.entries(used(resource)).flat()
+    const said = { status: 403, rawHeaders, body: null, messageAt: null, nowMs }
+    assert.deepEqual(readTooMany(github.limits.tooMany, said), wait)
   })
 }
 

@@ -32,14 +32,15 @@ export function readTooMany(entries: readonly TooMany[], said: Said): Wait | nul
   return found ? { pauses: found.pauses, seconds: secondsOf(found.wait, said, json) } : null
 }
 
-function fits({ message, header }: TooMany, said: Said, json: unknown): boolean {
+function fits({ message, headers }: TooMany, said: Said, json: unknown): boolean {
   if (message !== null) {
     const text = said.messageAt === null ? undefined : at(json, said.messageAt)
     if (typeof text !== 'string' || !text.toLowerCase().includes(message)) return false
   }
-  if (header === null) return true
-  const value = headerOf(said.rawHeaders, header.name)
-  return value !== null && (header.is === null || header.is === value)
+  return headers.every(({ name, is }) => {
+    const value = headerOf(said.rawHeaders, name)
+    return value !== null && (is === null || is === value)
+  })
 }
 
 function secondsOf(wait: TooMany['wait'], said: Said, json: unknown): number {
