@@ -2,7 +2,7 @@ import { Migrator } from 'kysely/migration'
 import { draftRecord, saltBytes } from '../audit/record.ts'
 import { Malfunction } from '../errors.ts'
 import { type Clock, type Random, workspace } from '../words.ts'
-import { openPostgres } from './dialect/postgres.ts'
+import type { Database } from './dialect/database.ts'
 import { openSqlite } from './dialect/sqlite.ts'
 import { migrations } from './migrations/migrations.ts'
 import type { Store } from './store.ts'
@@ -29,8 +29,7 @@ export type StoreContext = {
 export async function openStore(place: Place, context: StoreContext): Promise<Store> {
   const { node, clock, random, gatewayVersion } = context
   const onFatal = context.onFatal ?? (() => {})
-  const database =
-    place.kind === 'sqlite' ? openSqlite(place.path, onFatal) : openPostgres(place.url)
+  const database = await openDatabase(place, onFatal)
   const boot = `${clock().toString(36)}-${Buffer.from(random(6)).toString('hex')}`
   const { db } = database
   try {
@@ -88,6 +87,13 @@ const touchBoot = (
     .where('node', '=', node)
     .where('boot', '=', boot)
     .compile()
+
+/** The driver of PostgreSQL takes 10 MB: it is loaded by those who use it. */
+async function openDatabase(place: Place, onFatal: (error: Error) => void): Promise<Database> {
+  if (place.kind === 'sqlite') return openSqlite(place.path, onFatal)
+  const { openPostgres } = await import('./dialect/postgres.ts')
+  return openPostgres(place.url)
+}
 
 async function migrate(db: Store['db']): Promise<void> {
   const { error } = await new Migrator({
