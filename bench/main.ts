@@ -105,12 +105,12 @@ async function bench(
     const { rounds, seconds } = options
     const samples = await takeSamples(
       { peers, loader, connections: concurrencies, rounds, seconds },
-      (round) => console.error(round === 0 ? 'warming up' : `round ${round} of ${rounds}`),
+      (round) => console.error(round < 1 ? 'warming up' : `round ${round} of ${rounds}`),
     )
     return {
       machine: machineOf(loader.name, loadBefore),
       plan: { rounds, seconds_per_sample: seconds, built_package: options.isBuilt },
-      ...{ peers: summarize(samples), starts, samples },
+      ...{ peers: summarize(samples, peers), starts, samples },
     }
   } finally {
     for (const one of running.reverse()) await one.close()

@@ -65,10 +65,20 @@ function commitOf(): string {
 const undiciVersion = (): string =>
   JSON.parse(readFileSync(`${root}node_modules/undici/package.json`, 'utf8')).version
 
-/** One line for each peer and concurrency, in the order in which they first appear. */
-export function summarize(samples: readonly Sample[]): readonly PeerReport[] {
-  const cells = Map.groupBy(samples, ({ peer, connections }) => `${connections} ${peer}`)
-  return [...cells.values()].map((cell) => summarizeCell(cell, samples))
+/** One line for each concurrency and peer, in the order of the peers. */
+export function summarize(
+  samples: readonly Sample[],
+  peers: readonly { readonly name: string }[],
+): readonly PeerReport[] {
+  const concurrencies = [...new Set(samples.map(({ connections }) => connections))].sort(
+    (a, b) => a - b,
+  )
+  return concurrencies.flatMap((connections) =>
+    peers.flatMap(({ name }) => {
+      const cell = samples.filter((one) => one.peer === name && one.connections === connections)
+      return cell.length === 0 ? [] : [summarizeCell(cell, samples)]
+    }),
+  )
 }
 
 function summarizeCell(cell: readonly Sample[], all: readonly Sample[]): PeerReport {

@@ -20,19 +20,22 @@ export type Rounds = {
   readonly seconds: number
 }
 
+/** V8 goes on compiling what is hot for some ten thousand calls. */
+const warmUps = 3
+
 /** More requests than this are no better known. */
 const most = 200_000
 
 /**
  * Rounds of all peers at all concurrencies, each round in an order of its own, so that whatever
- * else the machine does falls on everyone alike. Round 0 warms up and is not kept.
+ * else the machine does falls on everyone alike. The first ones warm up and are not kept.
  */
 export async function takeSamples(
   plan: Rounds,
   onRound: (round: number) => void,
 ): Promise<readonly Sample[]> {
   const samples: Sample[] = []
-  for (let round = 0; round <= plan.rounds; round += 1) {
+  for (let round = 1 - warmUps; round <= plan.rounds; round += 1) {
     onRound(round)
     const cells = plan.peers.flatMap((peer) =>
       plan.connections.map((connections) => ({ peer, connections })),
