@@ -170,3 +170,9 @@ const number = (value: Json | undefined) => (typeof value === 'number' ? value :
 
 /** The canonical JSON of a draft that was given its number: what is hashed and stored. */
 export const recordBody = (draft: Draft, n: number): string => `${draft.head}${n}${draft.tail}`
+
+/** What an outcome says of a call of which nothing more is known than why it ended. */
+export const unfinished = (error: string) => ({
+  ...{ status: null, provider_status: null, bytes_in: 0, bytes_out: 0, request_digest: null },
+  ...{ duration_ms: null, error },
+})

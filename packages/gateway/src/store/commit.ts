@@ -18,14 +18,15 @@ export type Numbered = {
   readonly leafHash: string
 }
 
-/** What a database must offer to commit a group. `begin` takes the policy lock, shared or not. */
+/** What a database must offer to commit a group. */
 export type Connection = {
-  begin(policyLock: 'shared' | 'exclusive'): void | Promise<void>
-  readPolicyEpoch(): number | Promise<number>
+  /** Takes the policy lock, and only then reads the policy epoch, which it gives. */
+  begin(policyLock: 'shared' | 'exclusive'): number | Promise<number>
   bumpPolicyEpoch(): void | Promise<void>
   run(sql: string, parameters: readonly unknown[]): Touched | Promise<Touched>
   savepoint(step: 'set' | 'release' | 'undo'): void | Promise<void>
-  insertRecords(records: readonly Numbered[], settled: number | null): void | Promise<void>
+  insertRecords(records: readonly Numbered[], mark: Mark | null): void | Promise<void>
+  /** Throws LostCommit when nobody told whether it stands. */
   commit(): void | Promise<void>
   rollback(): void | Promise<void>
 }
@@ -34,6 +35,24 @@ export type Touched = { readonly rows: readonly Row[]; readonly count: number }
 
 /** A boot's numbering and its attempts that have no outcome yet, oldest first. */
 export type Numbering = { next: number; readonly open: Set<number>; settled: number }
+
+/** Every attempt numbered below `settled` has its outcome, but those of `open`. */
+export type Mark = { readonly settled: number; readonly open: readonly number[] }
+
+/** The connection was lost while a commit was under way. */
+export class LostCommit extends Error {}
+
+/** A group of which nobody knows yet whether it stands. `stand` makes it so, once that is known. */
+export class InDoubt extends Error {
+  readonly records: readonly Numbered[]
+  readonly stand: () => readonly (WriteResult | Failed)[]
+
+  constructor(records: readonly Numbered[], stand: InDoubt['stand'], options: ErrorOptions) {
+    super('the connection was lost while the group was committed', options)
+    this.records = records
+    this.stand = stand
+  }
+}
 
 /** A write that the database itself refused; the others of its group stand. */
 export type Failed = { readonly kind: 'failed'; readonly message: string }
@@ -44,7 +63,8 @@ const settledEvery = 512
 /**
  * Commits a group of writes in one transaction, in order. Each write stands or falls alone;
  * numbers are given only after the policy epoch was read under its lock, and given back when the
- * transaction fails. Throws what the database threw; then nothing of the group was written.
+ * transaction fails. Throws what the database threw; then nothing of the group was written. The
+ * one exception is InDoubt, thrown when a commit got no answer.
  */
 export async function commitGroup(
   group: readonly PlainWrite[],
@@ -53,9 +73,14 @@ export async function commitGroup(
 ): Promise<readonly (WriteResult | Failed)[]> {
   const records: Numbered[] = []
   const results: (WriteResult | Failed)[] = []
+  let mark: Mark | null = null
+  const stand = () => {
+    accept(records, numbering)
+    if (mark) numbering.settled = mark.settled
+    return results
+  }
   try {
-    await connection.begin(group.some((write) => write.bumpsPolicy) ? 'exclusive' : 'shared')
-    let epoch = await connection.readPolicyEpoch()
+    let epoch = await connection.begin(group.some(isAlone) ? 'exclusive' : 'shared')
     for (const write of group) {
       const result = await apply(write, connection, epoch)
       if (result.kind === 'done' && write.bumpsPolicy) {
@@ -68,18 +93,17 @@ export async function commitGroup(
           : result,
       )
     }
-    const settled = settledAfter(records, numbering)
-    const isDue = settled - numbering.settled >= settledEvery
-    await connection.insertRecords(records, isDue ? settled : null)
+    mark = markAfter(records, numbering)
+    await connection.insertRecords(records, mark)
     await connection.commit()
-    accept(records, numbering)
-    if (isDue) numbering.settled = settled
-    return results
+    return stand()
   } catch (error) {
     await connection.rollback()
-    throw error
+    throw error instanceof LostCommit ? new InDoubt(records, stand, { cause: error.cause }) : error
   }
 }
+
+const isAlone = ({ bumpsPolicy, excludesOthers }: PlainWrite) => bumpsPolicy || excludesOthers
 
 async function apply(
   write: PlainWrite,
@@ -141,12 +165,13 @@ function number(drafts: readonly Draft[], records: Numbered[], numbering: Number
 const isOpen = (n: number, records: readonly Numbered[], { open }: Numbering): boolean =>
   open.has(n) && !records.some(({ draft }) => draft.closes === n)
 
-/** The lowest number that is still open once these records stand. */
-function settledAfter(records: readonly Numbered[], numbering: Numbering): number {
-  const closed = new Set(records.map((record) => record.draft.closes))
-  for (const n of numbering.open) if (!closed.has(n)) return n
-  const stillOpen = records.find((record) => record.draft.opens && !closed.has(record.n))
-  return stillOpen?.n ?? numbering.next + records.length
+/** What is open once these records stand; null while the last mark is new enough. */
+function markAfter(records: readonly Numbered[], { next, open, settled }: Numbering): Mark | null {
+  const end = next + records.length
+  if (end - settled < settledEvery) return null
+  const closed = new Set(records.map(({ draft }) => draft.closes))
+  const opened = records.filter(({ draft }) => draft.opens).map(({ n }) => n)
+  return { settled: end, open: [...open, ...opened].filter((n) => !closed.has(n)) }
 }
 
 function accept(records: readonly Numbered[], numbering: Numbering): void {

@@ -1,8 +1,11 @@
 import { Migrator } from 'kysely/migration'
-import { draftRecord, saltBytes } from '../audit/record.ts'
+import { draftRecord, saltBytes, unfinished } from '../audit/record.ts'
 import { Malfunction } from '../errors.ts'
 import { type Clock, type Random, workspace } from '../words.ts'
+import type { Numbered } from './commit.ts'
+import { databaseTime } from './database-time.ts'
 import type { Database } from './dialect/database.ts'
+import type { PostgresListeners } from './dialect/postgres-writer.ts'
 import { openSqlite } from './dialect/sqlite.ts'
 import { migrations } from './migrations/migrations.ts'
 import type { Store } from './store.ts'
@@ -29,16 +32,18 @@ export type StoreContext = {
 export async function openStore(place: Place, context: StoreContext): Promise<Store> {
   const { node, clock, random, gatewayVersion } = context
   const onFatal = context.onFatal ?? (() => {})
-  const database = await openDatabase(place, onFatal)
+  const onLateStand = (records: readonly Numbered[]) => oweOutcomes(store, records)
+  const database = await openDatabase(place, { onFatal, onLateStand })
   const boot = `${clock().toString(36)}-${Buffer.from(random(6)).toString('hex')}`
   const { db } = database
   try {
-    await migrate(db)
+    await database.migrate(migrate)
+    const now = databaseTime({ dialect: place.kind })
     await db
       .insertInto('boot')
       .values({
-        ...{ workspace_id: workspace, node, boot, settled: 0, closed_at: null },
-        ...{ started_at: clock(), seen_at: clock() },
+        ...{ workspace_id: workspace, node, boot, settled: 0, open_attempts: '[]' },
+        ...{ started_at: clock(), seen_at: now, closed_at: null, done_at: null },
       })
       .execute()
     await database.startBoot({ node, boot })
@@ -46,32 +51,56 @@ export async function openStore(place: Place, context: StoreContext): Promise<St
     await database.close().catch(() => {})
     throw unreachable(place, cause)
   }
-  const { epoch } = await db
-    .selectFrom('policy')
-    .select('epoch')
-    .where('workspace_id', '=', workspace)
-    .executeTakeFirstOrThrow()
-  const writer = createWriter(database.commit, Number(epoch))
+  const writer = createWriter(database.commit, await findPolicyEpoch(db))
   const nextSalt = () => random(saltBytes)
-  return {
+  const store: Store = {
     node,
     boot,
     dialect: place.kind,
     db,
     write: writer.write,
-    policyEpoch: writer.policyEpoch,
     owe: writer.owe,
+    policyEpoch: writer.policyEpoch,
     isWritable: writer.isWritable,
     probe: async () => {
       if (writer.isWritable()) return
       await writer.write({ statements: [{ query: touchBoot(db, { node, boot }) }], records: [] })
     },
+    readPolicyEpoch: async () => {
+      writer.learn(await findPolicyEpoch(db))
+      return writer.policyEpoch()
+    },
+    doubts: database.doubts,
     draft: (fields) =>
       draftRecord(fields, { node, boot, gatewayVersion, timeMs: clock() }, nextSalt),
     close: async () => {
       await writer.drain()
       await database.close()
     },
+  }
+  return store
+}
+
+async function findPolicyEpoch(db: Store['db']): Promise<number> {
+  const { epoch } = await db
+    .selectFrom('policy')
+    .select('epoch')
+    .where('workspace_id', '=', workspace)
+    .executeTakeFirstOrThrow()
+  return Number(epoch)
+}
+
+/** Their callers were refused, so nothing was sent: the attempts end here. */
+function oweOutcomes(store: Store, records: readonly Numbered[]): void {
+  for (const { draft, n } of records) {
+    if (!draft.opens) continue
+    const { requestId: request_id, attemptNo: attempt_no } = draft
+    store.owe(
+      store.draft({
+        ...{ kind: 'outcome', request_id, attempt_no, closes: n },
+        ...unfinished('audit_unavailable'),
+      }),
+    )
   }
 }
 
@@ -89,10 +118,10 @@ const touchBoot = (
     .compile()
 
 /** The driver of PostgreSQL takes 10 MB: it is loaded by those who use it. */
-async function openDatabase(place: Place, onFatal: (error: Error) => void): Promise<Database> {
-  if (place.kind === 'sqlite') return openSqlite(place.path, onFatal)
+async function openDatabase(place: Place, listeners: PostgresListeners): Promise<Database> {
+  if (place.kind === 'sqlite') return openSqlite(place.path, listeners.onFatal)
   const { openPostgres } = await import('./dialect/postgres.ts')
-  return openPostgres(place.url)
+  return openPostgres(place.url, listeners)
 }
 
 async function migrate(db: Store['db']): Promise<void> {

@@ -160,11 +160,16 @@ export type BootRow = Tenant & {
   node: string
   boot: string
   started_at: number
-  /** Every attempt numbered below this has its outcome. */
+  /** Every attempt numbered below this has its outcome, but those of `open_attempts`. */
   settled: number
+  /** JSON list of the numbers of attempts that were open when `settled` was written. */
+  open_attempts: string
   /** Its last sign of life: on PostgreSQL the sequencer closes boots that fell silent. */
   seen_at: number
+  /** From here on the database takes no write of this boot any more. */
   closed_at: number | null
+  /** Closed, its records have their places and its attempts their outcomes. */
+  done_at: number | null
 }
 
 /** Never updated; deleted by retention alone. */

@@ -20,6 +20,8 @@ export type Write = {
   readonly ifPolicyEpoch?: number
   /** This write revokes or narrows: it opens a new policy epoch. */
   readonly bumpsPolicy?: boolean
+  /** No write of any node is under way beside this one: what it closes gets no late companion. */
+  readonly excludesOthers?: boolean
 }
 
 export type Row = Readonly<Record<string, unknown>>
@@ -37,6 +39,15 @@ export type WriteResult =
   /** A statement with `mustTouch` touched nothing; its index. Nothing was written. */
   | { readonly kind: 'unmet'; readonly statement: number }
 
+/** A setting of the database server that puts what was written at risk. */
+export type Doubt = {
+  readonly setting: string
+  readonly value: string
+  /** `fail`: a promise is broken. `warn`: it depends on the disk below. */
+  readonly state: 'fail' | 'warn'
+  readonly message: string
+}
+
 export type Store = {
   readonly node: string
   readonly boot: string
@@ -52,6 +63,8 @@ export type Store = {
   draft(fields: RecordFields): Draft
   /** The newest policy epoch that this node has seen; every write brings it up to date. */
   policyEpoch(): number
+  /** Looks it up in the database: on a node that writes nothing, this is how it becomes known. */
+  readPolicyEpoch(): Promise<number>
   /**
    * Writes a record as soon as it can be, and tries until then: for the outcome of an attempt that
    * could not be written. It is left out when the attempt has its outcome after all.
@@ -61,6 +74,8 @@ export type Store = {
   isWritable(): boolean
   /** Finds out whether it can be written again. Does nothing while all is well. */
   probe(): Promise<void>
+  /** Settings of the database under which a promise of ours would be empty. */
+  doubts(): Promise<readonly Doubt[]>
   /** Ends after what was begun has become durable. */
   close(): Promise<void>
 }

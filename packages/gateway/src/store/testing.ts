@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,7 +15,7 @@ import type { Store } from './store.ts'
  * fresh database; `reopen` opens the last one once more, as the next boot would.
  */
 export type OpenStores = {
-  open(clock?: Clock): Promise<Store>
+  open(clock?: Clock, onFatal?: (error: Error) => void): Promise<Store>
   reopen(clock?: Clock): Promise<Store>
 }
 
@@ -33,9 +33,9 @@ function stores(places: { fresh(): Promise<Place> }): OpenStores {
     clock,
     random: (size: number) => randomBytes(size),
   })
-  const reopen = async (clock: Clock = Date.now) => {
+  const reopen = async (clock: Clock = Date.now, onFatal = (_: Error) => {}) => {
     place ??= await places.fresh()
-    const store = await openStore(place, context(clock))
+    const store = await openStore(place, { ...context(clock), onFatal })
     opened.push(store)
     return store
   }
@@ -43,11 +43,11 @@ function stores(places: { fresh(): Promise<Place> }): OpenStores {
     for (const store of opened) await store.close().catch(() => {})
   })
   return {
-    open: async (clock) => {
+    open: async (clock, onFatal) => {
       place = await places.fresh()
-      return await reopen(clock)
+      return await reopen(clock, onFatal)
     },
-    reopen,
+    reopen: (clock) => reopen(clock),
   }
 }
 
@@ -85,11 +85,24 @@ export type PostgresServer = {
   /** Without a database name at its end. */
   readonly url: string
   readonly pid: number
+  /** Ends it, and its data stays. SIGINT ends it in good order, SIGQUIT as a crash would. */
+  halt(signal?: 'SIGINT' | 'SIGQUIT'): Promise<void>
+  /** Once more after `halt`, on the same port. */
+  start(): Promise<void>
+  /** Stops every process of it, as if its machine hung; connections are still accepted. */
+  pause(): void
+  resume(): void
+  /** Ends it for good. */
   stop(): Promise<void>
 }
 
-/** A server of its own on a free port, with fsync on, in a temp folder. It refuses to run as root. */
-export async function startPostgres(): Promise<PostgresServer> {
+/**
+ * A server of its own on a free port, with fsync on unless `settings` say otherwise, in a temp
+ * folder. PostgreSQL refuses to run as root.
+ */
+export async function startPostgres(
+  settings: Readonly<Record<string, string>> = {},
+): Promise<PostgresServer> {
   const bin = postgresBin()
   const folder = mkdtempSync(join(tmpdir(), 'okoro-postgres-'))
   const identity = unprivileged()
@@ -97,27 +110,66 @@ export async function startPostgres(): Promise<PostgresServer> {
   const data = join(folder, 'data')
   const made = spawnSync(
     join(bin, 'initdb'),
-    ['-D', data, '-U', 'okoro', '-A', 'trust', '-E', 'UTF8', '--locale=C'],
+    ['-D', data, '-U', 'okoro', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
     { ...identity, cwd: folder, encoding: 'utf8' },
   )
   if (made.status !== 0) throw new Error(`initdb: ${made.stderr || made.error?.message}`)
   const port = await freePort()
-  const child = spawn(
-    join(bin, 'postgres'),
-    ['-D', data, '-p', `${port}`, '-k', folder, '-c', 'listen_addresses=127.0.0.1'],
-    { ...identity, cwd: folder, stdio: 'ignore' },
-  )
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   const url = `postgres://okoro@127.0.0.1:${port}`
+  const options = Object.entries({ listen_addresses: '127.0.0.1', ...settings })
+  const begin = () =>
+    spawn(
+      join(bin, 'postgres'),
+      [
+        ...['-D', data, '-p', `${port}`, '-k', folder],
+        ...options.flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+      ],
+      { ...identity, cwd: folder, stdio: 'ignore' },
+    )
+  let child = begin()
   await answering(`${url}/postgres`)
+  let paused: readonly number[] = []
+  const resume = () => {
+    for (const pid of paused) signalIfThere(pid, 'SIGCONT')
+    paused = []
+  }
+  const halt = async (signal: 'SIGINT' | 'SIGQUIT' = 'SIGINT') => {
+    resume()
+    const exited = new Promise((resolve) => child.once('exit', resolve))
+    child.kill(signal)
+    await exited
+  }
   return {
     url,
-    pid: child.pid ?? 0,
+    get pid() {
+      return child.pid ?? 0
+    },
+    halt,
+    start: async () => {
+      child = begin()
+      await answering(`${url}/postgres`)
+    },
+    pause: () => {
+      paused = [child.pid ?? 0, ...childrenOf(child.pid ?? 0)]
+      for (const pid of paused) signalIfThere(pid, 'SIGSTOP')
+    },
+    resume,
     stop: async () => {
-      child.kill('SIGINT')
-      await exited
+      // Nothing is kept: a checkpoint would be in vain.
+      if (child.exitCode === null) await halt('SIGQUIT')
       rmSync(folder, { recursive: true, force: true })
     },
+  }
+}
+
+const childrenOf = (pid: number): readonly number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
+
+function signalIfThere(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch {
+    // It has ended by itself.
   }
 }
 

@@ -13,6 +13,8 @@ export type Writer = {
   policyEpoch(): number
   /** False from a group that failed until the next one that stands. */
   isWritable(): boolean
+  /** Takes note of a policy epoch that was read elsewhere. */
+  learn(policyEpoch: number): void
   /** Writes a record as soon as it can be, and tries until then. */
   owe(record: Draft): void
   /** Resolves once everything that was begun is settled. */
@@ -41,12 +43,16 @@ export function createWriter(commit: CommitGroup, firstEpoch: number): Writer {
   let running: Promise<void> | null = null
   let isWritable = true
 
+  const learn = (seen: number) => {
+    epoch = Math.max(epoch, seen)
+  }
+
   const settle = (one: Waiting, result: WriteResult | Failed) => {
     if (result.kind === 'failed') {
       one.reject(new Malfunction('conflict', `The database refused the write: ${result.message}`))
       return
     }
-    if (result.kind !== 'unmet' && result.policyEpoch > epoch) epoch = result.policyEpoch
+    if (result.kind !== 'unmet') learn(result.policyEpoch)
     one.resolve(result)
   }
 
@@ -81,6 +87,7 @@ export function createWriter(commit: CommitGroup, firstEpoch: number): Writer {
   return {
     write,
     owe,
+    learn,
     policyEpoch: () => epoch,
     isWritable: () => isWritable,
     drain: async () => {

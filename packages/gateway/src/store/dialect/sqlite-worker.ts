@@ -9,9 +9,10 @@ import {
   type Touched,
 } from '../commit.ts'
 import type { Row } from '../store.ts'
+import type { Boot } from './database.ts'
 import { isFsyncFailure } from './fsync-failure.ts'
 import { unwrapWrites, wrapResults } from './parcel.ts'
-import type { Answer, Ask, Boot } from './sqlite.ts'
+import type { Answer, Ask } from './sqlite.ts'
 
 /**
  * The only place that touches the SQLite file. Here the one process is also the sequencer: a
@@ -122,20 +123,21 @@ function createConnection(boot: Boot): Connection {
     begin: () => {
       given = 0
       database.exec('begin immediate')
+      return Number(one('select epoch from policy where workspace_id = ?', workspace).epoch)
     },
-    readPolicyEpoch: () =>
-      Number(one('select epoch from policy where workspace_id = ?', workspace).epoch),
     bumpPolicyEpoch: () => {
       run('update policy set epoch = epoch + 1 where workspace_id = ?', [workspace])
     },
     run,
     savepoint: (step) => database.exec(savepoints[step]),
-    insertRecords: (records, settled) => {
+    insertRecords: (records, mark) => {
       for (const record of records) insert(record)
-      if (settled === null) return
-      run('update boot set settled = ? where workspace_id = ? and node = ? and boot = ?', [
-        ...[settled, workspace, node, name],
-      ])
+      if (mark === null) return
+      run(
+        `update boot set settled = ?, open_attempts = ?
+         where workspace_id = ? and node = ? and boot = ?`,
+        [mark.settled, JSON.stringify(mark.open), workspace, node, name],
+      )
     },
     commit: () => {
       database.exec('commit')

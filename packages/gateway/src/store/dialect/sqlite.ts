@@ -11,12 +11,9 @@ import {
 } from 'kysely'
 import type { Touched } from '../commit.ts'
 import type { Schema } from '../schema.ts'
-import { type Database, unreadable } from './database.ts'
+import { type Boot, type Database, unreadable } from './database.ts'
 import { isFsyncFailure } from './fsync-failure.ts'
 import { type Parcel, type ResultParcel, unwrapResults, wrapWrites } from './parcel.ts'
-
-/** The run of this process: its records are numbered under it. */
-export type Boot = { readonly node: string; readonly boot: string }
 
 /** What the main thread asks of the worker, and what comes back. */
 export type Ask =
@@ -100,6 +97,8 @@ export function openSqlite(path: string, onFatal: (error: Error) => void): Datab
       await ask({ kind: 'boot', boot })
       hasBegun = true
     },
+    migrate: (work) => work(db),
+    doubts: async () => [],
     commit: async (group) =>
       unwrapResults(await ask<ResultParcel>({ kind: 'commit', group: wrapWrites(group) })),
     close: async () => {
