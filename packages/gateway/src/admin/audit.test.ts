@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { canonicalJson, commitment, type Json, leafHash } from '../audit/record.ts'
-import { sequence } from '../audit/sequence.ts'
+import { createSequencer } from '../audit/sequencer.ts'
 import { forEachStore } from '../store/testing.ts'
 import { openAdmin } from './testing.ts'
 
@@ -17,7 +17,7 @@ forEachStore((stores) => {
     const store = await stores.open()
     const admin = await openAdmin(store)
     for (const name of ['a', 'b', 'c']) await admin.call('POST', '/agents', { name })
-    await sequence(store)
+    await createSequencer({ store, onDeadBoot: () => {} }).tick()
     const list = async (query: string): Promise<readonly Exported[]> =>
       (await admin.call('GET', `/audit?${query}`)).body.items
     return { ...admin, list }

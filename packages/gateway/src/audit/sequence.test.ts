@@ -1,79 +1,107 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { takeLease } from '../store/lease.ts'
 import type { Store } from '../store/store.ts'
 import { forEachStore } from '../store/testing.ts'
-import { closeDeadBoots, closeOwnBoot, sequence } from './sequence.ts'
+import { sequence } from './sequence.ts'
 
-const attempt = async (store: Store, requestId: string) => {
-  const fields = { kind: 'attempt', request_id: requestId, attempt_no: 1, decision: 'allow' }
-  const result = await store.write({ records: [store.draft(fields)] })
-  return result.kind === 'done' ? (result.numbers[0] ?? -1) : -1
-}
-const outcome = (store: Store, requestId: string, closes: number) =>
-  store.write({
-    records: [store.draft({ kind: 'outcome', request_id: requestId, attempt_no: 1, closes })],
-  })
-const crashes = async (store: Store) => {
-  const rows = await store.db.selectFrom('record').select('body').execute()
-  return rows
-    .map(({ body }) => JSON.parse(body))
-    .filter(({ error }) => error === 'crashed')
-    .map(({ request_id }) => request_id)
+const ttlMs = 60_000
+
+const add = (store: Store, count: number) =>
+  Promise.all(
+    Array.from({ length: count }, (_, index) =>
+      store.write({ records: [store.draft({ kind: 'test', request_id: `r${index}` })] }),
+    ),
+  )
+
+async function take(store: Store, lengthMs = ttlMs) {
+  const lease = await takeLease(store, { name: 'sequencer', ttlMs: lengthMs })
+  assert.ok(lease)
+  return lease
 }
 
-forEachStore((stores) => {
-  test('attempts of a boot that died get their outcome, once, and the others none', async () => {
-    const died = await stores.open()
-    await outcome(died, 'done', await attempt(died, 'done'))
-    await attempt(died, 'lost')
-    await died.close()
-    const next = await stores.reopen()
-    assert.equal(await closeDeadBoots(next, Date.now), 1)
-    assert.deepEqual(await crashes(next), ['lost'])
-    assert.equal(await closeDeadBoots(next, Date.now), 0)
-  })
+const places = async (store: Store) => {
+  const rows = await store.db
+    .selectFrom('sequence')
+    .select(['epoch', 'seq', 'boot', 'n'])
+    .orderBy('seq')
+    .execute()
+  return rows.map(({ epoch, seq, boot, n }) => ({ epoch: +epoch, seq: +seq, boot, n: +n }))
+}
 
-  test('thousands of settled calls are not read again', async () => {
-    const died = await stores.open()
-    for (let round = 0; round < 4; round += 1) {
-      await Promise.all(
-        Array.from({ length: 400 }, async (_, index) => {
-          const id = `r${round}-${index}`
-          await outcome(died, id, await attempt(died, id))
-        }),
-      )
-    }
-    const boot = await died.db.selectFrom('boot').select('settled').executeTakeFirstOrThrow()
-    assert.ok(Number(boot.settled) >= 2_000, `settled is ${boot.settled}`)
-    await attempt(died, 'lost')
-    await died.close()
-    const next = await stores.reopen()
-    await closeDeadBoots(next, Date.now)
-    assert.deepEqual(await crashes(next), ['lost'])
-  })
+const upTo = (count: number) => Array.from({ length: count }, (_, index) => index)
 
-  test('a boot that ended in good order leaves nothing to close', async () => {
-    const store = await stores.open()
-    await closeOwnBoot(store, Date.now)
-    await store.close()
-    const next = await stores.reopen()
-    assert.equal(await closeDeadBoots(next, Date.now), 0)
-  })
-
+forEachStore((stores, dialect) => {
   test('every record gets one place in the log, without a gap', async () => {
     const store = await stores.open()
-    await Promise.all(Array.from({ length: 50 }, (_, index) => attempt(store, `r${index}`)))
-    await Promise.all([sequence(store), sequence(store)])
-    await sequence(store)
-    const rows = await store.db
-      .selectFrom('sequence')
-      .select(['epoch', 'seq', 'n'])
-      .orderBy('seq')
-      .execute()
+    const lease = await take(store)
+    await add(store, 50)
+    await Promise.all([
+      sequence(store, { lease, ttlMs }).catch(() => {}),
+      sequence(store, { lease, ttlMs }).catch(() => {}),
+    ])
+    await sequence(store, { lease, ttlMs })
+    const placed = await places(store)
     assert.deepEqual(
-      rows.map(({ seq, n }) => [Number(seq), Number(n)]),
-      Array.from({ length: 50 }, (_, index) => [index, index]),
+      placed.map(({ seq, n }) => [seq, n]),
+      upTo(50).map((index) => [index, index]),
     )
-    assert.ok(rows.every(({ epoch }) => Number(epoch) === 1))
+    assert.ok(placed.every(({ epoch }) => epoch === 1))
+  })
+
+  test('what was placed is not looked at again, and what is new goes behind it', async () => {
+    const store = await stores.open()
+    const lease = await take(store)
+    await add(store, 3)
+    await sequence(store, { lease, ttlMs })
+    assert.equal(await sequence(store, { lease, ttlMs }), 0)
+    await add(store, 2)
+    await sequence(store, { lease, ttlMs })
+    assert.deepEqual(
+      (await places(store)).map(({ seq, n }) => [seq, n]),
+      upTo(5).map((index) => [index, index]),
+    )
+  })
+
+  if (dialect === 'sqlite') return
+
+  test('records of two nodes are placed by their time, each node’s in its own order', async () => {
+    let timeMs = 0
+    const clock = () => timeMs
+    const first = await stores.open(clock)
+    const second = await stores.reopen(clock)
+    const lease = await take(first)
+    for (const [at, store] of [
+      [1_000, first],
+      [3_000, first],
+      [2_000, second],
+      // Its clock was set back.
+      [1_500, first],
+    ] as const) {
+      timeMs = at
+      await add(store, 1)
+    }
+    await sequence(first, { lease, ttlMs })
+    assert.deepEqual(
+      (await places(first)).map(({ boot, n }) => [boot, n]),
+      [
+        [first.boot, 0],
+        [second.boot, 0],
+        [first.boot, 1],
+        [first.boot, 2],
+      ],
+    )
+  })
+
+  test('a holder whose term is over places nothing, whatever it believes', async () => {
+    const late = await stores.open()
+    const next = await stores.reopen()
+    const over = await take(late, 1)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    const running = await take(next)
+    await add(late, 5)
+    assert.equal(await sequence(late, { lease: over, ttlMs }), null)
+    assert.deepEqual(await places(late), [])
+    assert.equal(await sequence(next, { lease: running, ttlMs }), 5)
   })
 })

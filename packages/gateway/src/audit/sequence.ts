@@ -1,118 +1,58 @@
 import { sql } from 'kysely'
+import { type Lease, renewal } from '../store/lease.ts'
 import type { Store } from '../store/store.ts'
-import { type Clock, workspace } from '../words.ts'
+import { workspace } from '../words.ts'
+
+/** Records that get their places in one statement. */
+export const batchSize = 5_000
 
 /**
- * Gives the attempts of boots that died their outcome, `crashed`: the call may have happened. Only
- * boots of this node, which runs one at a time (the data folder's lock says so). Resolves to how
- * many there were. Called once, after the store is open and before the first call is taken.
+ * Gives records of all boots their places in the log, each boot's in the order of its numbers, and
+ * those of different boots by the time that they name. One statement: it holds the row of the
+ * lease and renews it for `ttlMs`, so that a late holder places nothing. Resolves to how many were
+ * placed, or to null when the lease is not ours any more. On SQLite the writer places a record in
+ * the record's own transaction, and there is nothing to do.
+ *
+ * A boot's places end at its highest sequenced number: its one writer commits numbers in order, so
+ * none can appear below it. `top` and `mark` are materialized: read anew for each row, they would
+ * step over all the rows that this very statement has inserted.
  */
-export async function closeDeadBoots(store: Store, clock: Clock): Promise<number> {
-  const dead = await store.db
-    .selectFrom('boot')
-    .select(['boot', 'settled'])
-    .where('workspace_id', '=', workspace)
-    .where('node', '=', store.node)
-    .where('boot', '!=', store.boot)
-    .where('closed_at', 'is', null)
-    .execute()
-  let crashed = 0
-  for (const { boot, settled } of dead) crashed += await closeBoot(store, { boot, settled, clock })
-  return crashed
-}
-
-type Dead = { readonly boot: string; readonly settled: number; readonly clock: Clock }
-
-async function closeBoot(store: Store, { boot, settled, clock }: Dead): Promise<number> {
-  const open = await openAttempts(store, boot, settled)
-  const records = open.map(({ request_id, attempt_no }) =>
-    store.draft({
-      ...{ kind: 'outcome', request_id, attempt_no, status: null, provider_status: null },
-      ...{ bytes_in: 0, bytes_out: 0, request_digest: null, duration_ms: null, error: 'crashed' },
-    }),
-  )
-  await store.write({
-    statements: [{ query: closing(store, boot, clock()), mustTouch: true }],
-    records,
-  })
-  return open.length
-}
-
-/** Attempts from `settled` on that no outcome of the same boot names. */
-const openAttempts = (store: Store, boot: string, settled: number) =>
-  store.db
-    .selectFrom('record as attempt')
-    .select(['request_id', 'attempt_no'])
-    .where('workspace_id', '=', workspace)
-    .where('node', '=', store.node)
-    .where('boot', '=', boot)
-    .where('n', '>=', settled)
-    .where('opens', '=', 1)
-    .where((where) =>
-      where.not(
-        where.exists(
-          where
-            .selectFrom('record as outcome')
-            .select(sql`1`.as('one'))
-            .whereRef('outcome.workspace_id', '=', 'attempt.workspace_id')
-            .whereRef('outcome.node', '=', 'attempt.node')
-            .whereRef('outcome.boot', '=', 'attempt.boot')
-            .whereRef('outcome.n', '>', 'attempt.n')
-            .whereRef('outcome.closes', '=', 'attempt.n'),
-        ),
-      ),
-    )
-    .orderBy('n')
-    .execute()
-
-const closing = (store: Store, boot: string, now: number) =>
-  store.db
-    .updateTable('boot')
-    .set({ closed_at: now })
-    .where('workspace_id', '=', workspace)
-    .where('node', '=', store.node)
-    .where('boot', '=', boot)
-    .where('closed_at', 'is', null)
-    .compile()
-
-/** Marks this boot as ended in good order. */
-export async function closeOwnBoot(store: Store, clock: Clock): Promise<void> {
-  await store.write({
-    statements: [{ query: closing(store, store.boot, clock()) }],
-    records: [],
-  })
-}
-
-/**
- * Gives the records of all boots their place in the log, in the order in which each boot numbered
- * them. On SQLite the writer does it in the record's own transaction; on PostgreSQL one node at a
- * time does, under an advisory lock that ends with its transaction. Resolves to how many were
- * placed.
- */
-export async function sequence(store: Store): Promise<number> {
+export async function sequence(
+  store: Store,
+  { lease, ttlMs }: { readonly lease: Lease; readonly ttlMs: number },
+): Promise<number | null> {
   if (store.dialect === 'sqlite') return 0
-  const result = await sql<{ placed: number }>`
-    with held as materialized (
-      select pg_try_advisory_xact_lock(${sequencerLock}) as mine
-    ), top as (
-      select e.epoch, coalesce(
-        (select max(s.seq) from sequence s where s.workspace_id = ${workspace} and s.epoch = e.epoch),
-        -1) as seq
-      from (select coalesce(max(epoch), 1) as epoch from sequence
-            where workspace_id = ${workspace}) e
+  const { rows } = await sql<{ held: number; placed: number }>`
+    with held as (${renewal(store, lease, ttlMs)} returning fence),
+    log as (
+      select coalesce(max(epoch), 1) as epoch from sequence where workspace_id = ${workspace}
+    ), top as materialized (
+      select log.epoch, coalesce((select max(seq) from sequence
+        where workspace_id = ${workspace} and sequence.epoch = log.epoch), -1) as seq
+      from log
+    ), mark as materialized (
+      select boot.node, boot.boot, coalesce((select max(sequence.n) from sequence
+        where sequence.workspace_id = ${workspace} and sequence.node = boot.node
+          and sequence.boot = boot.boot), -1) as n
+      from boot where boot.workspace_id = ${workspace} and boot.done_at is null
     ), waiting as (
-      select r.node, r.boot, r.n, r.leaf_hash, row_number() over (order by r.node, r.boot, r.n) as place
-      from record r
-      where (select mine from held) and r.workspace_id = ${workspace} and not exists (
-        select 1 from sequence s where s.workspace_id = r.workspace_id and s.node = r.node
-          and s.boot = r.boot and s.n = r.n)
-      limit 5000
+      select next.*, max(next.time) over (partition by next.node, next.boot order by next.n) as at
+      from mark cross join lateral (
+        select node, boot, n, leaf_hash, time from record
+        where record.workspace_id = ${workspace} and record.node = mark.node
+          and record.boot = mark.boot and record.n > mark.n
+        order by record.n limit ${batchSize}) next
+      where exists (select 1 from held)
     ), placed as (
       insert into sequence (workspace_id, epoch, seq, node, boot, n, leaf_hash)
-      select ${workspace}, top.epoch, top.seq + waiting.place, node, boot, n, leaf_hash
-      from waiting, top returning 1
-    ) select count(*)::int as placed from placed`.execute(store.db)
-  return Number(result.rows[0]?.placed ?? 0)
+      select ${workspace}, top.epoch, top.seq + row_number() over (order by at, node, boot, n),
+        node, boot, n, leaf_hash
+      from waiting cross join top order by at, node, boot, n limit ${batchSize}
+      returning 1
+    )
+    select (select count(*)::int from held) as held, (select count(*)::int from placed) as placed`.execute(
+    store.db,
+  )
+  const [{ held, placed }] = rows as [{ held: number; placed: number }]
+  return held === 0 ? null : placed
 }
-
-const sequencerLock = 0x6f6b7371
