@@ -131,20 +131,38 @@ forEachStore((stores) => {
     assert.equal(await sandbox.tokenCalls('refresh_token'), 1)
   })
 
-  test('two processes that refresh at once end with one credential, and it is on record', async () => {
+  test('two processes that want to refresh at the same moment refresh once', async () => {
     const { room, store, clock, sandbox, id } = await start()
     clock.advance(lifetimeMs)
     await sandbox.fault({ kind: 'slow', delay_ms: 300, times: 2 })
     const processes = [createCredentials(room), createCredentials(room)]
     const taken = await Promise.all(processes.map(async (each) => granted(await each.take(id))))
-    assert.equal(await sandbox.tokenCalls('refresh_token'), 2)
+    assert.equal(await sandbox.tokenCalls('refresh_token'), 1)
     assert.equal(new Set(taken.map(tokenOf)).size, 1)
-    assert.deepEqual(
-      taken.map(({ version }) => version),
-      [2, 2],
-    )
+    assert.deepEqual(await recordsOf(store, 'credential.refresh_overlapped'), [])
+  })
+
+  test('a holder that outlives its lease ends with the other’s credential, and it is on record', async () => {
+    const { room, store, clock, sandbox, id } = await start()
+    clock.advance(lifetimeMs)
+    await sandbox.fault({ kind: 'slow', delay_ms: 1_000 })
+    const late = createCredentials(room).take(id)
+    await until(async () => (await sandbox.tokenCalls('refresh_token')) || null)
+    await store.db.updateTable('lease').set({ expires_at: 0 }).execute()
+    const next = granted(await createCredentials(room).take(id))
+    assert.equal(tokenOf(granted(await late)), tokenOf(next))
+    assert.equal(await sandbox.tokenCalls('refresh_token'), 2)
     assert.equal((await recordsOf(store, 'credential.refreshed')).length, 1)
     assert.equal((await recordsOf(store, 'credential.refresh_overlapped')).length, 1)
+  })
+
+  test('a refresh that failed leaves its turn to another process at once', async () => {
+    const { room, clock, sandbox, id } = await start()
+    clock.advance(lifetimeMs)
+    await sandbox.fault({ kind: 'http', status: 500 })
+    refused(await createCredentials(room).take(id))
+    granted(await createCredentials(room).take(id))
+    assert.equal(await sandbox.tokenCalls('refresh_token'), 2)
   })
 
   test('an answer without a refresh token keeps the old one', async () => {

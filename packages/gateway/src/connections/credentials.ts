@@ -38,6 +38,8 @@ export type Credentials = {
   /** Tries the credential at the provider, where its file says how; null when nothing is wrong. */
   test(connectionId: string): Promise<Refusal | null>
   forget(connectionId: string): void
+  /** Resolves once no refresh is under way: a process that ends before would lose its tokens. */
+  settle(): Promise<void>
 }
 
 type Entry = Taken & {
@@ -71,6 +73,7 @@ export function createCredentials(context: ConnectionsContext): Credentials {
       return isRefusal(taken) ? taken : await prober.probe(id)
     },
     forget: (id) => rooms.cache.delete(id),
+    settle: () => rooms.refresher.settle(),
   }
 }
 

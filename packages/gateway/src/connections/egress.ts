@@ -4,6 +4,9 @@ import { Malfunction } from '../errors.ts'
 /** Bytes of a provider's answer that are read; a token answer has less than one of these KiB. */
 const maxAnswerBytes = 65_536
 
+/** Milliseconds from the first byte sent to the last one read. */
+export const providerDeadlineMs = 10_000
+
 /** The part of `fetch` that is needed here; fits oauth4webapi's `customFetch`. */
 export type ProviderFetch = (
   url: string,
@@ -21,7 +24,7 @@ export type EgressOptions = {
   readonly sandboxOrigins?: ReadonlySet<string>
   /** PEM of the CA that a sandbox with TLS was signed by. No other origin is verified with it. */
   readonly sandboxCa?: string
-  /** Milliseconds from the first byte sent to the last one read; 10 000 when absent. */
+  /** `providerDeadlineMs` when absent. */
   readonly deadlineMs?: number
 }
 
@@ -35,7 +38,7 @@ export type EgressOptions = {
 export function createEgress({
   sandboxOrigins,
   sandboxCa,
-  deadlineMs = 10_000,
+  deadlineMs = providerDeadlineMs,
 }: EgressOptions = {}): Egress {
   const direct = new Agent()
   const sandbox = new Agent({ connect: sandboxCa === undefined ? {} : { ca: sandboxCa } })

@@ -1,16 +1,27 @@
+import { setTimeout as pass } from 'node:timers/promises'
 import { isRefusal, type Refusal, refuse } from '../errors.ts'
 import { changeConnection, findConnection } from '../store/connection.ts'
+import { type Lease, releaseLease, takeLease } from '../store/lease.ts'
 import type { ConnectionRow } from '../store/schema.ts'
 import { openApplication } from './applications.ts'
 import { connectionRecord, type Usable, usable } from './connection.ts'
 import type { ConnectionsContext } from './context.ts'
 import { expiryOf, type KeptCredential, openCredential, sealCredential } from './credential.ts'
 import type { TokenFailure } from './dialect.ts'
+import { providerDeadlineMs } from './egress.ts'
 import { refreshTokens, type Tokens } from './oauth2.ts'
 
 /** Milliseconds: providers answer the same refresh twice within ten seconds with an error. */
 const shortestPauseMs = 10_000
 const longestPauseMs = 300_000
+
+/** A request to the provider is given up long before its holder's term ends (P4). */
+const leaseMs = 3 * providerDeadlineMs
+/** Whoever waits for another node outlasts the term of one that died. */
+const longestWaitMs = leaseMs + 5_000
+const lookEveryMs = 100
+/** Milliseconds until tokens that could not be written are tried again. */
+const unwrittenPauseMs = 500
 
 /** A connection whose credential is durable, and that credential. */
 export type Fresh = {
@@ -22,14 +33,17 @@ export type Fresh = {
 export type Refresher = {
   /**
    * A credential newer than `usedVersion`: what another node wrote, or the answer of a refresh.
-   * One refresh of a connection at a time in this process; whoever asks meanwhile gets its result,
-   * and nobody who hangs up ends it. New tokens are durable before anyone sees them (P4, P5).
-   * Refuses while the provider fails (with `Retry-After`) and when a new consent is needed. Throws
-   * Malfunction when nothing can be written; the tokens are then kept here and written next time.
+   * One refresh of a connection at a time over all nodes, under a lease; whoever asks meanwhile
+   * gets its result, and nobody who hangs up ends it. New tokens are durable before anyone sees
+   * them (P4, P5). Refuses while the provider fails (with `Retry-After`) and when a new consent is
+   * needed. Throws Malfunction when nothing can be written; tokens that were obtained by then are
+   * kept here, and written as soon as they can be.
    */
   refresh(connectionId: string, usedVersion: number): Promise<Fresh | Refusal>
   /** Whether a refresh failed so recently that it is not tried again yet. */
   isPaused(connectionId: string): boolean
+  /** Resolves once no refresh is under way in this process. */
+  settle(): Promise<void>
 }
 
 type Obtained = { readonly version: number; readonly tokens: Tokens; readonly obtainedAt: number }
@@ -45,38 +59,83 @@ type Memory = {
 
 export function createRefresher(context: ConnectionsContext): Refresher {
   const memory: Memory = { flights: new Map(), pauses: new Map(), unwritten: new Map() }
+  const start = (wanted: Wanted): Promise<Fresh | Refusal> => {
+    const flight = memory.flights.get(wanted.id)
+    if (flight) return flight
+    const started = refresh(context, memory, wanted).finally(() => memory.flights.delete(wanted.id))
+    memory.flights.set(wanted.id, started)
+    started.catch(() => memory.unwritten.has(wanted.id) && startLater(wanted))
+    return started
+  }
+  const startLater = (wanted: Wanted) =>
+    setTimeout(() => start(wanted).catch(() => {}), unwrittenPauseMs).unref()
   return {
-    refresh: (id, usedVersion) => {
-      const flight = memory.flights.get(id)
-      if (flight) return flight
-      const started = refresh(context, memory, { id, usedVersion }).finally(() =>
-        memory.flights.delete(id),
-      )
-      memory.flights.set(id, started)
-      return started
-    },
+    refresh: (id, usedVersion) => start({ id, usedVersion }),
     isPaused: (id) => (memory.pauses.get(id)?.untilMs ?? 0) > context.clock(),
+    settle: async () => void (await Promise.allSettled(memory.flights.values())),
   }
 }
 
 type Wanted = { readonly id: string; readonly usedVersion: number }
 
+/** Waits for its turn, or for what another node makes of its own. */
 async function refresh(
   context: ConnectionsContext,
   memory: Memory,
-  { id, usedVersion }: Wanted,
+  wanted: Wanted,
 ): Promise<Fresh | Refusal> {
+  for (const end = performance.now() + longestWaitMs; performance.now() < end; ) {
+    const needed = await findNeeded(context, memory, wanted)
+    if (!('provider' in needed)) return needed
+    const lease = await takeLease(context.store, { name: `refresh:${wanted.id}`, ttlMs: leaseMs })
+    if (lease) return await refreshAlone(context, memory, { ...wanted, lease })
+    await pass(lookEveryMs)
+  }
+  return refuse(
+    'upstream_timeout',
+    'Another node of this gateway is renewing the credential and has not finished.',
+    { connection_id: wanted.id },
+    1,
+  )
+}
+
+async function refreshAlone(
+  context: ConnectionsContext,
+  memory: Memory,
+  { lease, ...wanted }: Wanted & { readonly lease: Lease },
+): Promise<Fresh | Refusal> {
+  try {
+    // Another node may have been here between the look and the lease.
+    const needed = await findNeeded(context, memory, wanted)
+    if (!('provider' in needed)) return needed
+    const refreshing = { ...needed, kept: await openCredential(context.vault, needed.row) }
+    const answer = await ask(context, refreshing)
+    if ('tokens' in answer) return await keep(context, memory, { ...refreshing, ...answer })
+    if (answer.kind === 'dead') return await bury(context, needed, answer)
+    return await postpone(context, memory, { row: needed.row, failure: answer })
+  } finally {
+    // Else it runs out by itself.
+    await releaseLease(context.store, lease).catch(() => {})
+  }
+}
+
+/** What is to be refreshed, or the answer that needs no refresh. */
+async function findNeeded(
+  context: ConnectionsContext,
+  memory: Memory,
+  { id, usedVersion }: Wanted,
+): Promise<Usable | Fresh | Refusal> {
   const found = await findUsable(context, id)
   if (isRefusal(found)) return found
   const { row } = found
   if (row.version > usedVersion) return await open(context, row)
+  const obtained = unwrittenOf(memory, row)
+  if (obtained) {
+    const kept = await openCredential(context.vault, row)
+    return await keep(context, memory, { ...found, kept, ...obtained })
+  }
   const pause = memory.pauses.get(id)
-  if (pause && pause.untilMs > context.clock()) return paused(context, pause, row)
-  const refreshing = { ...found, kept: await openCredential(context.vault, row) }
-  const answer = unwrittenOf(memory, row) ?? (await ask(context, refreshing))
-  if ('tokens' in answer) return await keep(context, memory, { ...refreshing, ...answer })
-  if (answer.kind === 'dead') return await bury(context, found, answer)
-  return await postpone(context, memory, { row, failure: answer })
+  return pause && pause.untilMs > context.clock() ? paused(context, pause, row) : found
 }
 
 type Refreshing = Usable & { readonly kept: KeptCredential }
