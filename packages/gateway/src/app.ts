@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { getRequestListener } from '@hono/node-server'
 import { guardAdmin } from './admin/access.ts'
 import { findAdminToken } from './admin/admin-token.ts'
-import { closeDeadBoots, closeOwnBoot } from './audit/sequence.ts'
+import { closeDeadBoots, closeOwnBoot } from './audit/boots.ts'
 import { loadCatalog } from './catalog/load.ts'
 import { adminSocketPath } from './config/settings.ts'
 import { type Config, listenUrl } from './config.ts'
@@ -13,6 +13,7 @@ import { createEgress } from './connections/egress.ts'
 import { Malfunction } from './errors.ts'
 import { closeServer, createDoor, listenOn, listenOnSocket } from './listen.ts'
 import { type Foundation, type Log, newRequestId, openRooms, type Rooms } from './rooms.ts'
+import { BootClosed } from './store/dialect/database.ts'
 import { type Lock, lockFolder } from './store/lock.ts'
 import { openStore } from './store/open.ts'
 import { openSigningKeys } from './tokens/signing-keys.ts'
@@ -49,8 +50,17 @@ export async function openApp(config: Config, context: AppContext): Promise<App>
   const lock = lockFolder(join(config.dataDir, 'lock'))
   if (!lock) throw new Malfunction('conflict', `Another okoro is using ${config.dataDir}.`)
   try {
-    const foundation = await lay(config, context)
-    return createApp(foundation, lock)
+    let isClosing = false
+    const onFatal = (error: Error) => {
+      // Closed by ourselves: what is still written then was late.
+      if (!(isClosing && error instanceof BootClosed)) context.onFatal(error)
+    }
+    const app = createApp(await lay(config, { ...context, onFatal }), lock)
+    const close = async () => {
+      isClosing = true
+      await app.close()
+    }
+    return { ...app, close }
   } catch (error) {
     lock.release()
     throw error
@@ -77,8 +87,13 @@ async function lay(config: Config, context: AppContext): Promise<Foundation> {
     const rootKey = await findRootKey(source, { store, random })
     const vault = await openVault({ store, rootKey, clock, random })
     const signingKeys = await openSigningKeys({ store, vault, clock })
-    const crashed = await closeDeadBoots(store, clock)
+    // On PostgreSQL others may run: the holder of the sequencer's lease looks after the dead.
+    const crashed = store.dialect === 'sqlite' ? await closeDeadBoots(store) : 0
     if (crashed > 0) log.warn({ crashed }, 'calls of a run that died were closed as crashed')
+    for (const doubt of await store.doubts()) {
+      const level = doubt.state === 'fail' ? 'error' : 'warn'
+      log[level](doubt, `the database runs with ${doubt.setting}=${doubt.value}`)
+    }
     const egress = createEgress({
       sandboxOrigins: new Set(sandboxes.values()),
       ...(sandboxCa !== null && { sandboxCa }),
@@ -169,7 +184,7 @@ function createApp(foundation: Foundation, lock: Lock): App {
       )
       await rooms?.close()
       // What can't be written now, the next start writes.
-      await closeOwnBoot(store, foundation.clock).catch((error) =>
+      await closeOwnBoot(store).catch((error) =>
         log.warn({ err: error }, 'the log could not be closed; the next start will'),
       )
       await store.close()

@@ -7,11 +7,14 @@ import { openApp } from './app.ts'
 import { runCli } from './cli/run.ts'
 import type { ProcessDoor } from './cli/session.ts'
 import { createReservoir } from './reservoir.ts'
+import { BootClosed } from './store/dialect/database.ts'
 
 /** Where the outside world is read, once: environment, arguments, clock, randomness, signals. */
 
 /** EX_IOERR of sysexits.h: the disk failed an fsync. Start again, and the log recovers. */
 const diskFailed = 74
+/** EX_TEMPFAIL: another node took this one for dead. Start again, as a new boot. */
+const bootClosed = 75
 
 // Whatever is written (database, lock, socket) is for this user alone.
 const ownUmask = 0o077
@@ -79,7 +82,7 @@ const status = await runCli({
       ...{ clock: Date.now, random, gatewayVersion, log },
       onFatal: (error) => {
         log.fatal({ err: error }, 'the database must not be used any more')
-        process.exit(diskFailed)
+        process.exit(error instanceof BootClosed ? bootClosed : diskFailed)
       },
     })
   },

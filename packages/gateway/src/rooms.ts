@@ -3,7 +3,7 @@ import { getRequestListener, type HttpBindings } from '@hono/node-server'
 import { Hono } from 'hono'
 import { adminRoutes } from './admin/routes.ts'
 import { type Coalescer, createCoalescer } from './audit/coalesce.ts'
-import { sequence } from './audit/sequence.ts'
+import { createSequencer } from './audit/sequencer.ts'
 import type { Catalog } from './catalog/load.ts'
 import type { Config } from './config.ts'
 import type { ConnectionsContext } from './connections/context.ts'
@@ -60,6 +60,8 @@ export type Rooms = {
 const upstreamConnections = 256
 /** Milliseconds between two looks for revoked calls, lapsed leases and unsequenced records. */
 const tickMs = 500
+/** Milliseconds without a look at the policy after which open calls are cut: P8 says five seconds. */
+const blindMs = 4_000
 
 export const newRequestId = (random: Random): string =>
   `req_${Buffer.from(random(12)).toString('hex')}`
@@ -93,16 +95,32 @@ export function openRooms(foundation: Foundation, publicUrl: string): Rooms {
     ...{ ...context, vault, credentials, signingKeys, onFault: onMalfunction },
     gatewayVersion: foundation.gatewayVersion,
   })
+  const sequencer = createSequencer({
+    store,
+    onDeadBoot: ({ node, boot }, crashed) =>
+      log.warn({ node, boot, crashed }, 'calls of a run that died were closed as crashed'),
+  })
   const leases = createLeaseSweep({ store, clock })
   const expired = createExpiredTokenSweep({ store, clock })
-  const tick = startTick(async () => {
-    await sequence(store)
+  let policySeenAt = performance.now()
+  const cutting = startTick(async () => {
+    await store.readPolicyEpoch()
+    policySeenAt = performance.now()
     await underWay.cutRevoked(verifier, clock())
-    await limits.settle()
-    await leases.sweep()
-    await expired.sweep()
   })
-  const probing = startTick(store.probe)
+  const ticks = [
+    cutting,
+    startTick(async () => {
+      await limits.settle()
+      await leases.sweep()
+      await expired.sweep()
+    }),
+    startTick(async () => {
+      if (performance.now() - policySeenAt > blindMs) underWay.cutAll()
+    }),
+    startTick(sequencer.tick),
+    startTick(store.probe),
+  ]
   const calls = new Set<Promise<void>>()
   return {
     public: (request, response, requestId) => {
@@ -116,8 +134,10 @@ export function openRooms(foundation: Foundation, publicUrl: string): Rooms {
     },
     admin,
     close: async () => {
-      await Promise.all([tick.stop(), probing.stop()])
+      await Promise.all(ticks.map((tick) => tick.stop()))
       await Promise.all(calls)
+      await sequencer.close().catch(() => {})
+      await credentials.settle()
       await coalescer.close().catch((error) => onMalfunction(error, 'close'))
       await upstream.close()
     },

@@ -16,6 +16,8 @@ export type CallsUnderWay = {
   begin(call: CallUnderWay): () => void
   /** Cuts the calls whose token is no longer good. */
   cutRevoked(verifier: Pick<Verifier, 'verify'>, nowMs: number): Promise<void>
+  /** Cuts every call: nobody here knows any more which of them may go on. */
+  cutAll(): void
 }
 
 /**
@@ -36,6 +38,9 @@ export function createCallsUnderWay(): CallsUnderWay {
         if (call.expiresAt * 1000 <= nowMs) continue
         if (isRefusal(await verifier.verify(call.token, call.provider))) call.cut()
       }
+    },
+    cutAll: () => {
+      for (const { call } of [...places]) call.cut()
     },
   }
 }
