@@ -35,7 +35,7 @@ export function adminRoutes(deps: AdminDeps): Hono<AdminEnv> {
   )
 
   const api = app.basePath('/api/v1')
-  api.get('/status', (c) => answer(c, statusOf(deps)))
+  api.get('/status', async (c) => answer(c, await statusOf(deps)))
   api.route('/agents', agentRoutes(deps))
   api.route('/applications', applicationRoutes(deps))
   api.route('/connections', connectionRoutes(deps))
@@ -52,8 +52,9 @@ export function adminRoutes(deps: AdminDeps): Hono<AdminEnv> {
   return app
 }
 
-const statusOf = ({ store, vault, catalog, publicUrl, gatewayVersion }: AdminDeps) => ({
+const statusOf = async ({ store, vault, catalog, publicUrl, gatewayVersion }: AdminDeps) => ({
   ...{ version: gatewayVersion, node: store.node, boot: store.boot, database: store.dialect },
+  database_doubts: await store.doubts(),
   ...{ public_url: publicUrl, policy_epoch: store.policyEpoch(), root_key: vault.keyId },
   sandboxes: Object.fromEntries(
     [...catalog.providers.values()].flatMap(({ name, sandbox }) =>

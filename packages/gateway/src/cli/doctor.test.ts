@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { chmodSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { startPostgres } from '../store/testing.ts'
 import { openFolder } from './testing.ts'
 
 type Finding = { name: string; state: string; message: string; advice: string | null }
@@ -44,4 +45,22 @@ test('a gateway that does not open is a finding, not an end', async () => {
   const gateway = json.find(({ name }: Finding) => name === 'gateway')
   assert.equal(gateway.state, 'fail')
   assert.match(gateway.message, /sealed with root key/)
+})
+
+test('a PostgreSQL that does not sync fails, because its records would not be durable', async () => {
+  const { run } = openFolder()
+  const careless = await startPostgres({ fsync: 'off', full_page_writes: 'off' })
+  const env = { OKORO_DATABASE_URL: `${careless.url}/postgres` }
+  const { code, json } = await run(['doctor', '--json'], { env })
+  await careless.stop()
+  assert.equal(code, 1)
+  const found = json.filter(({ name }: Finding) => name === 'database')
+  assert.deepEqual(
+    found.map(({ state, message }: Finding) => [state, /\w+=off/.exec(message)?.[0]]),
+    [
+      ['ok', undefined],
+      ['fail', 'fsync=off'],
+      ['warn', 'full_page_writes=off'],
+    ],
+  )
 })

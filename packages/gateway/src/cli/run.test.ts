@@ -13,7 +13,7 @@ suite('help', () => {
     const { code, stdout } = await run(['--help'])
     assert.equal(code, 0)
     for (const name of Object.keys(commands)) assert.match(stdout, new RegExp(`^  ${name} `, 'm'))
-    for (const exitCode of [0, 1, 2, 3, 4, 74, 130])
+    for (const exitCode of [0, 1, 2, 3, 4, 74, 75, 130])
       assert.match(stdout, new RegExp(`^  ${exitCode} `, 'm'))
   })
 

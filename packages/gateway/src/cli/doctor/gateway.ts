@@ -14,12 +14,28 @@ export async function checkGateway(admin: AdminClient): Promise<readonly Finding
     admin.isRunning
       ? ok('gateway', `okoro ${status.version} is running as ${status.node}`)
       : warn('gateway', 'is not running', 'Start it: okoro serve'),
-    ok('database', `${status.database} answers`),
+    ...checkDatabase(status),
     ok('root key', `${status.root_key} opens what is in the database`),
     ...url,
     ...Object.entries(status.sandboxes).map(([name, at]) => sandboxed(name, at)),
     ...applications,
     ...connections,
+  ]
+}
+
+/** P1 and P3 stand on what the server does at a commit. */
+function checkDatabase({ database, database_doubts: doubts }: Status): readonly Finding[] {
+  const answers = ok('database', `${database} answers`)
+  const finding = { fail, warn }
+  return [
+    answers,
+    ...doubts.map(({ setting, value, state, message }) =>
+      finding[state](
+        'database',
+        `${database} runs with ${setting}=${value}: ${message}`,
+        `Set ${setting} = on in postgresql.conf and reload the server.`,
+      ),
+    ),
   ]
 }
 

@@ -121,6 +121,13 @@ export type Status = {
   readonly version: string
   readonly node: string
   readonly database: string
+  /** Settings of the database server that put the log at risk. */
+  readonly database_doubts: readonly {
+    readonly setting: string
+    readonly value: string
+    readonly state: 'fail' | 'warn'
+    readonly message: string
+  }[]
   readonly public_url: string
   readonly policy_epoch: number
   readonly root_key: string

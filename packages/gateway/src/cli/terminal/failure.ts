@@ -9,6 +9,8 @@ export const exitCodes = {
   unreachable: { code: 4, about: 'the gateway could not be reached, or cannot write just now' },
   /** EX_IOERR of sysexits.h; main.ts ends with it. */
   disk: { code: 74, about: 'the disk failed to keep a write: start again, and the log recovers' },
+  /** EX_TEMPFAIL of sysexits.h; main.ts ends with it. */
+  dead: { code: 75, about: 'another node took this one for dead: start again' },
   interrupted: { code: 130, about: 'stopped with Ctrl-C' },
 } as const satisfies Record<string, { readonly code: number; readonly about: string }>
 
