@@ -63,12 +63,14 @@ export function startLoad(options: LoadOptions): Load {
 async function work(job: Work): Promise<void> {
   const client = createClient()
   let token: string | null = null
+  let isDue = true
   while (!job.isOver()) {
     try {
-      token ??= await exchange(client, job)
+      // A refused exchange takes nothing away: the calls go on with the token that there is.
+      if (isDue) token = (await exchange(client, job)) ?? token
       const answer = await call(client, job, token)
       // Whatever the token is good for, another one is asked for again and again.
-      if (answer.status === 401 || job.random(30) === 0) token = null
+      isDue = answer.status === 401 || job.random(30) === 0
       if (answer.code !== null) await sleep(10)
     } catch {
       await sleep(50)
