@@ -20,29 +20,40 @@ export type Rounds = {
   readonly seconds: number
 }
 
-/** V8 goes on compiling what is hot for some ten thousand calls. */
-const warmUps = 3
+/** V8 goes on compiling what is hot for some ten thousand calls; a slow machine gets 30 s. */
+const warmUpRequests = 40_000
+const warmUpMs = 30_000
+
+async function warmUp({ loader, seconds }: Rounds, peer: Peer): Promise<void> {
+  const startedMs = performance.now()
+  let done = 0
+  while (done < warmUpRequests && performance.now() - startedMs < warmUpMs) {
+    const request = await peer.request()
+    done += (await loader.run({ request, connections: 32, seconds, most })).requests
+  }
+}
 
 /** More requests than this are no better known. */
 const most = 200_000
 
 /**
  * Rounds of all peers at all concurrencies, each round in an order of its own, so that whatever
- * else the machine does falls on everyone alike. The first ones warm up and are not kept.
+ * else the machine does falls on everyone alike. Before the first one everyone is warmed up.
  */
 export async function takeSamples(
   plan: Rounds,
   onRound: (round: number) => void,
 ): Promise<readonly Sample[]> {
   const samples: Sample[] = []
-  for (let round = 1 - warmUps; round <= plan.rounds; round += 1) {
+  onRound(0)
+  for (const peer of plan.peers) await warmUp(plan, peer)
+  for (let round = 1; round <= plan.rounds; round += 1) {
     onRound(round)
     const cells = plan.peers.flatMap((peer) =>
       plan.connections.map((connections) => ({ peer, connections })),
     )
     for (const { peer, connections } of shuffled(cells)) {
-      const sample = await take(plan, { peer, connections, round })
-      if (round > 0) samples.push(sample)
+      samples.push(await take(plan, { peer, connections, round }))
     }
   }
   return samples
