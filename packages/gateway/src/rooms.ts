@@ -60,7 +60,7 @@ export type Rooms = {
 const upstreamConnections = 256
 /** Milliseconds between two looks for revoked calls, lapsed leases and unsequenced records. */
 const tickMs = 500
-/** Milliseconds without a look at the policy after which open calls are cut: P8 says five seconds. */
+/** Milliseconds without a look at the policy after which open answers are cut: P8 says five seconds. */
 const blindMs = 4_000
 
 export const newRequestId = (random: Random): string =>
@@ -116,7 +116,7 @@ export function openRooms(foundation: Foundation, publicUrl: string): Rooms {
       await expired.sweep()
     }),
     startTick(async () => {
-      if (performance.now() - policySeenAt > blindMs) underWay.cutAll()
+      if (performance.now() - policySeenAt > blindMs) underWay.cutAnswers()
     }),
     startTick(sequencer.tick),
     startTick(store.probe),

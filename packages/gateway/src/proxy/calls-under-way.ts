@@ -7,6 +7,8 @@ export type CallUnderWay = {
   readonly provider: string
   /** Seconds since the Unix epoch: running out is no revocation, the call may end in peace. */
   readonly expiresAt: number
+  /** Whether its answer has begun: before that it can still be refused in good order. */
+  readonly isAnswering: () => boolean
   readonly cut: () => void
 }
 
@@ -16,8 +18,8 @@ export type CallsUnderWay = {
   begin(call: CallUnderWay): () => void
   /** Cuts the calls whose token is no longer good. */
   cutRevoked(verifier: Pick<Verifier, 'verify'>, nowMs: number): Promise<void>
-  /** Cuts every call: nobody here knows any more which of them may go on. */
-  cutAll(): void
+  /** Cuts every answer that has begun: nobody here knows any more which of them may go on. */
+  cutAnswers(): void
 }
 
 /**
@@ -39,8 +41,8 @@ export function createCallsUnderWay(): CallsUnderWay {
         if (isRefusal(await verifier.verify(call.token, call.provider))) call.cut()
       }
     },
-    cutAll: () => {
-      for (const { call } of [...places]) call.cut()
+    cutAnswers: () => {
+      for (const { call } of [...places]) if (call.isAnswering()) call.cut()
     },
   }
 }

@@ -100,6 +100,7 @@ async function walk(call: Call): Promise<Refusal | null> {
   const end = parts.underWay.begin({
     ...{ token: call.token, provider: provider.name, cut: () => cut(call) },
     expiresAt: verified.operation.expiresAt,
+    isAnswering: () => call.response.headersSent,
   })
   try {
     const target = resolveTarget({ method: call.request.method ?? '', url: call.url }, provider)
