@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict'
 import { request } from 'node:http'
-import { before, describe, test } from 'node:test'
+import { before, test } from 'node:test'
 import { exchange, tokenOf } from '../gateway.ts'
-import { createHome } from '../homes.ts'
+import { forEachHome } from '../homes.ts'
 import { patient } from './run.ts'
 import { cast, exportLog, until } from './stage.ts'
 
-describe('a running stream', () => {
-  const home = createHome('sqlite')
+forEachHome((home) => {
   let serviceToken = ''
   before(async () => {
     const [first = ''] = await cast(home, 1)

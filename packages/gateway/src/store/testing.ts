@@ -85,8 +85,8 @@ export type PostgresServer = {
   /** Without a database name at its end. */
   readonly url: string
   readonly pid: number
-  /** Ends it, and its data stays. SIGINT ends it in good order, SIGQUIT as a crash would. */
-  halt(signal?: 'SIGINT' | 'SIGQUIT'): Promise<void>
+  /** Ends it, and its data stays. SIGINT ends it in good order, SIGQUIT as a crash would, SIGKILL by one. */
+  halt(signal?: 'SIGINT' | 'SIGQUIT' | 'SIGKILL'): Promise<void>
   /** Once more after `halt`, on the same port. */
   start(): Promise<void>
   /** Stops every process of it, as if its machine hung; connections are still accepted. */
@@ -133,7 +133,7 @@ export async function startPostgres(
     for (const pid of paused) signalIfThere(pid, 'SIGCONT')
     paused = []
   }
-  const halt = async (signal: 'SIGINT' | 'SIGQUIT' = 'SIGINT') => {
+  const halt = async (signal: 'SIGINT' | 'SIGQUIT' | 'SIGKILL' = 'SIGINT') => {
     resume()
     const exited = new Promise((resolve) => child.once('exit', resolve))
     child.kill(signal)
