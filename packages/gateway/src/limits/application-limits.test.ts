@@ -86,6 +86,22 @@ forEachStore((stores, dialect) => {
     assert.equal(await send(nodes[1] as ApplicationLimits, where, { agent: 'a', count: 50 }), 18)
   })
 
+  test('who comes while a chunk is drawn uses that chunk, and does not draw another', async () => {
+    const store = await stores.open()
+    const { nodes } = await openNodes(store, 1)
+    const [node] = nodes as [ApplicationLimits]
+    const where = through(1_000_000)
+    // Drawn are 1, 31, 62 (half of which the third burst finds) and 124.
+    for (let burst = 0; burst < 3; burst += 1) {
+      assert.equal(await send(node, where, { agent: 'a', count: 32 }), 32)
+    }
+    const { version } = await store.db
+      .selectFrom('call_budget')
+      .select('version')
+      .executeTakeFirstOrThrow()
+    assert.equal(Number(version), 4)
+  })
+
   test('what was spent counts after a crash too', async () => {
     const { nodes, start, advance } = await openNodes(await stores.open(), 1)
     const [node] = nodes as [ApplicationLimits]

@@ -55,12 +55,9 @@ export function takeUnit(
 ): Unit | Refusal | Promise<Unit | Refusal> {
   const now = parts.monotonic()
   if (now < budget.pausedUntil) return refusePaused(budget, budget.pausedUntil - now)
+  const atHand = takeAtHand(parts, budget, agentId)
+  if (atHand !== null) return atHand
   const policyEpoch = parts.store.policyEpoch()
-  const chunk = budget.current.get(agentId)
-  if (chunk !== undefined && isUsable(chunk, now, policyEpoch)) {
-    chunk.taken += 1
-    return chunk
-  }
   const refused = budget.refused.get(agentId)
   if (refused !== undefined && now < refused.until && refused.policyEpoch === policyEpoch) {
     return refuseUsedUp(budget, refused.limit, refused.freeAt - now)
@@ -71,12 +68,25 @@ export function takeUnit(
   })
 }
 
-/** One draw at a time; who comes meanwhile waits for the next. */
+/** Out of the agent's newest chunk; null when that is used up or over. */
+function takeAtHand({ store, monotonic }: LedgerParts, budget: Budget, agentId: string) {
+  const chunk = budget.current.get(agentId)
+  if (chunk === undefined || !isUsable(chunk, monotonic(), store.policyEpoch())) return null
+  chunk.taken += 1
+  return chunk
+}
+
+/** One draw at a time; who comes meanwhile gets what that left, or waits for the next. */
 async function drawAll(parts: LedgerParts, budget: Budget): Promise<void> {
   budget.isDrawing = true
   while (budget.waiting.length > 0) {
-    const { waiting } = budget
+    const waiting = budget.waiting.filter(({ agentId, resolve }) => {
+      const atHand = takeAtHand(parts, budget, agentId)
+      if (atHand !== null) resolve(atHand)
+      return atHand === null
+    })
     budget.waiting = []
+    if (waiting.length === 0) continue
     try {
       const drawn = await drawFor(parts, budget, waiting)
       for (const one of waiting) one.resolve(handOut(parts, { budget, drawn }, one.agentId))
