@@ -61,16 +61,19 @@ before(async () => {
   const origin = `http://127.0.0.1:${(provider.address() as AddressInfo).port}`
   mkdirSync(join(place, 'forge'))
   const forge = new URL('../catalog/examples/forge/provider.yaml', import.meta.url)
-  const limits = `limits: { max_body_bytes: ${maxBodyBytes}, idle_seconds: 1 }`
-  const file = `${readFileSync(forge, 'utf8').replace('rotates: false', 'rotates: true')}\n${limits}\n`
+  const limits = `limits:\n  max_body_bytes: ${maxBodyBytes}\n  idle_seconds: 1\n`
+  const file = readFileSync(forge, 'utf8')
+    .replace('rotates: false', 'rotates: true')
+    .replace(/^limits:\n/m, limits)
+  assert.ok(file.includes(limits) && file.includes('rotates: true'))
   writeFileSync(join(place, 'forge/provider.yaml'), file)
   house = await openHouse(undefined, { name: 'forge', folder: place, origin })
   await house.grant({ id: 'grt_2', provider: 'forge', scope: 'all', connectionId: house.alsoId })
 })
 after(async () => {
-  await house.close()
   provider.closeAllConnections()
   provider.close()
+  await house?.close()
   rmSync(place, { recursive: true, force: true })
 })
 beforeEach(() => {
