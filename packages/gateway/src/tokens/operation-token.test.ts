@@ -86,7 +86,7 @@ forEachStore(({ open, reopen }, dialect) => {
     assert.equal(verified.agentName, 'name of agt_1')
     assert.deepEqual(verified.connection, {
       ...{ id: 'con_1', provider: 'withings', label: 'default', owner: null },
-      ...{ status: 'connected', reason: null, generation: 1, sandbox: false },
+      ...{ status: 'connected', reason: null, generation: 1, sandbox: false, applicationId: null },
     })
     assert.equal(verified.policyEpoch, gateway.store.policyEpoch())
   })
