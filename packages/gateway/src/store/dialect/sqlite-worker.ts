@@ -35,6 +35,9 @@ database.exec('pragma wal_checkpoint(truncate)')
 /** Pages in the write-ahead log from which on they are carried over into the database. */
 const checkpointPages = 1000
 let duePages = checkpointPages
+/** Looking costs more than a small commit does, so it is done once for so many of them. */
+const commitsToALook = 16
+let unseenCommits = 0
 
 /**
  * Carries the log over when it is long enough. Everything stays in the log until that is durable,
@@ -42,6 +45,9 @@ let duePages = checkpointPages
  * fsync is thrown.
  */
 function checkpointIfDue(): void {
+  unseenCommits += 1
+  if (unseenCommits < commitsToALook) return
+  unseenCommits = 0
   const { log, checkpointed } = one('pragma wal_checkpoint(noop)')
   const pages = Number(log) - Number(checkpointed)
   if (pages < duePages) return
