@@ -1,12 +1,12 @@
 import { isRefusal } from '../errors.ts'
 import type { Verifier } from '../tokens/operation-token.ts'
+import type { Operation } from '../words.ts'
 
 /** A call that may go on for long: what it stands on, and how it is ended. */
 export type CallUnderWay = {
   readonly token: string
   readonly provider: string
-  /** Seconds since the Unix epoch: running out is no revocation, the call may end in peace. */
-  readonly expiresAt: number
+  readonly operation: Operation
   /** Whether its answer has begun: before that it can still be refused in good order. */
   readonly isAnswering: () => boolean
   readonly cut: () => void
@@ -16,8 +16,14 @@ export type CallUnderWay = {
 export type CallsUnderWay = {
   /** Returns what to do when the call is over. */
   begin(call: CallUnderWay): () => void
-  /** Cuts the calls whose token is no longer good. */
-  cutRevoked(verifier: Pick<Verifier, 'verify'>, nowMs: number): Promise<void>
+  /**
+   * Cuts the calls whose permission was revoked. That a token has run out is no revocation: such a
+   * call may end in peace for as long as what stood behind it does.
+   */
+  cutRevoked(
+    verifier: Pick<Verifier, 'verify' | 'stillStands'>,
+    now: { readonly nowMs: number; readonly policyEpoch: number },
+  ): Promise<void>
   /** Cuts every answer that has begun: nobody here knows any more which of them may go on. */
   cutAnswers(): void
 }
@@ -31,14 +37,19 @@ export function createCallsUnderWay(): CallsUnderWay {
   const places: Place[] = []
   return {
     begin: (call) => {
-      const place = { call, at: places.length }
+      const place = { call, at: places.length, judgedEpoch: -1 }
       places.push(place)
       return () => leave(places, place)
     },
-    cutRevoked: async (verifier, nowMs) => {
-      for (const { call } of [...places]) {
-        if (call.expiresAt * 1000 <= nowMs) continue
-        if (isRefusal(await verifier.verify(call.token, call.provider))) call.cut()
+    cutRevoked: async (verifier, { nowMs, policyEpoch }) => {
+      for (const place of [...places]) {
+        const { token, provider, operation, cut } = place.call
+        if (operation.expiresAt * 1000 > nowMs) {
+          if (isRefusal(await verifier.verify(token, provider))) cut()
+        } else if (place.judgedEpoch !== policyEpoch) {
+          if (await verifier.stillStands(operation)) place.judgedEpoch = policyEpoch
+          else cut()
+        }
       }
     },
     cutAnswers: () => {
@@ -47,7 +58,8 @@ export function createCallsUnderWay(): CallsUnderWay {
   }
 }
 
-type Place = { readonly call: CallUnderWay; at: number }
+/** `judgedEpoch`: the policy under which a call with a token that has run out was last looked at. */
+type Place = { readonly call: CallUnderWay; at: number; judgedEpoch: number }
 
 function leave(places: Place[], place: Place): void {
   if (places[place.at] !== place) return

@@ -307,8 +307,41 @@ test('a revoked agent’s next call is refused, and its running one is cut', asy
     const arrived = (await own.received()).length
     assert.equal((await send()).headers.get('okoro-error'), 'invalid_token')
     assert.equal((await own.received()).length, arrived)
-    await own.underWay.cutRevoked(own.verifier, Date.now())
+    await own.underWay.cutRevoked(own.verifier, {
+      nowMs: Date.now(),
+      policyEpoch: own.store.policyEpoch(),
+    })
     await assert.rejects(read)
+    await eventually(async () => (await own.records()).find(({ error }) => error === 'cut'))
+  } finally {
+    await own.close()
+  }
+})
+
+test('a stream whose token has run out goes on in peace, and no revocation spares it', async () => {
+  const own = await openHouse()
+  try {
+    await own.grant({ id: 'grt_1' })
+    await own.control('POST', '/faults', { faults: [{ path: '/measure', kind: 'endless' }] })
+    const running = await fetch(`${own.url}/measure`, {
+      ...{ method: 'POST', body: '{}' },
+      headers: { ...json, authorization: `Bearer ${await own.token()}` },
+    })
+    const reader = (running.body as ReadableStream<Uint8Array>).getReader()
+    const look = () => {
+      const policyEpoch = own.store.policyEpoch()
+      return own.underWay.cutRevoked(own.verifier, { nowMs: Date.now() + 3_600_000, policyEpoch })
+    }
+    await look()
+    assert.equal((await reader.read()).done, false)
+    const { db } = own.store
+    const query = db.updateTable('agent').set({ status: 'revoked', revoked_at: 1 }).compile()
+    const records = [own.store.draft({ kind: 'agent.revoked' })]
+    await own.store.write({ statements: [{ query }], records, bumpsPolicy: true })
+    await look()
+    await assert.rejects(async () => {
+      while (!(await reader.read()).done);
+    })
     await eventually(async () => (await own.records()).find(({ error }) => error === 'cut'))
   } finally {
     await own.close()

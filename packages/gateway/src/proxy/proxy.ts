@@ -41,7 +41,7 @@ async function walk(call: Call): Promise<Refusal | null> {
   if (isRefusal(admitted)) return await refuseFlood(call, verified, admitted)
   const end = parts.underWay.begin({
     ...{ token: call.token, provider: provider.name, cut: () => cut(call) },
-    expiresAt: verified.operation.expiresAt,
+    operation: verified.operation,
     isAnswering: () => call.response.headersSent,
   })
   try {

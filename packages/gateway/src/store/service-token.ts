@@ -13,6 +13,15 @@ export const findServiceToken = (
   db: Kysely<Schema>,
   hash: string,
 ): Promise<ServiceTokenOfAgent | undefined> =>
+  withAgent(db).where('token.hash', '=', hash).executeTakeFirst()
+
+export const findServiceTokenById = (
+  db: Kysely<Schema>,
+  id: string,
+): Promise<ServiceTokenOfAgent | undefined> =>
+  withAgent(db).where('token.id', '=', id).executeTakeFirst()
+
+const withAgent = (db: Kysely<Schema>) =>
   db
     .selectFrom('service_token as token')
     .innerJoin('agent', (join) =>
@@ -21,7 +30,6 @@ export const findServiceToken = (
         .onRef('agent.id', '=', 'token.agent_id'),
     )
     .where('token.workspace_id', '=', workspace)
-    .where('token.hash', '=', hash)
     .select([
       'token.workspace_id',
       'token.id',
@@ -32,7 +40,6 @@ export const findServiceToken = (
       'agent.name as agent_name',
       'agent.status as agent_status',
     ])
-    .executeTakeFirst()
 
 /** Newest first. */
 export const listServiceTokens = (

@@ -2,7 +2,7 @@ import { type Refusal, refuse } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import type { Clock, Operation } from '../words.ts'
 import { expired, invalidToken, readOperation, type TokenRefusal } from './jwt.ts'
-import { type Authority, readAuthority, serviceTokenExpired } from './policy-epoch.ts'
+import { type Authority, readAuthority, serviceTokenExpired, stillStands } from './policy-epoch.ts'
 import type { SigningKeys } from './signing-keys.ts'
 
 export type { ConnectionView } from '../store/grant.ts'
@@ -19,6 +19,8 @@ export type Verifier = {
    * `not_connected`, `needs_reconnect`.
    */
   verify(token: string, provider: string): Judged | Promise<Judged>
+  /** Of a token that has run out: whether what stood behind it still does. Reads the database. */
+  stillStands(operation: Operation): Promise<boolean>
   /** Drops a token from memory. */
   forget(token: string): void
 }
@@ -80,6 +82,7 @@ export function createVerifier(parts: Parts): Verifier {
       if (verified.policyEpoch < store.policyEpoch()) return authorize(token, verified.operation)
       return verified
     },
+    stillStands: (operation) => stillStands(store, operation),
     forget,
   }
 }

@@ -1,6 +1,7 @@
 import { type Refusal, refuse } from '../errors.ts'
 import { type ConnectionView, listReach, type Reach } from '../store/grant.ts'
 import { findOperationToken, type IssuedToken } from '../store/operation-token.ts'
+import { findServiceTokenById } from '../store/service-token.ts'
 import type { Store } from '../store/store.ts'
 import type { Grant, Operation } from '../words.ts'
 import { type Chosen, isChosen, needsReconnect, notGranted, widest } from './choose-connection.ts'
@@ -40,6 +41,19 @@ export async function readAuthority(
   if ('kind' in found) return { ...found, operation }
   const { agent_name: agentName, service_token_expires_at: serviceTokenExpiresAt } = issued
   return { ...found, agentName, policyEpoch, serviceTokenExpiresAt }
+}
+
+/**
+ * Whether what a call began with still stands, the end of its tokens' lives aside: a stream may
+ * outlive the token that it was opened with, and no revocation (P8).
+ */
+export async function stillStands(store: Store, operation: Operation): Promise<boolean> {
+  const [serviceToken, reach] = await Promise.all([
+    findServiceTokenById(store.db, operation.serviceTokenId),
+    listReach(store.db, operation),
+  ])
+  if (serviceToken?.agent_status !== 'active' || serviceToken.revoked_at !== null) return false
+  return !('kind' in findReached(reach, operation))
 }
 
 export const serviceTokenExpired = 'has ended with its service token, which has expired'
