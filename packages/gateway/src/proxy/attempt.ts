@@ -6,11 +6,11 @@ import { inject } from '../inject/inject.ts'
 import type { Through, Unit } from '../limits/application-limits.ts'
 import { type Denial, decide, isDenied } from '../policy/decide.ts'
 import type { Verified } from '../tokens/operation-token.ts'
-import type { AllowedRequest, ComposedRequest } from '../words.ts'
+import type { AllowedRequest, AuthorizedRequest, ComposedRequest } from '../words.ts'
 import type { Call } from './call.ts'
 import { deny, refuseFlood } from './denial.ts'
 import { factsOf, heldBytesOf } from './facts.ts'
-import { type Failure, isFailure } from './forward.ts'
+import { type Answer, type Failure, isFailure } from './forward.ts'
 import { responseHeaders } from './headers.ts'
 import { heed, saysTooMany } from './heed.ts'
 import type { Place } from './links.ts'
@@ -122,32 +122,20 @@ const throughOf = ({ provider }: Call, { connection }: Verified): Through => ({
 const takeUnit = (call: Call, verified: Verified) =>
   call.parts.limits.take(throughOf(call, verified), verified.operation.agentId)
 
-/** A unit that waited too long, for a credential above all, has gone back: take another. */
-async function spendAnother(call: Call, { verified }: Attempt): Promise<Refusal | null> {
-  for (;;) {
-    const taken = await takeUnit(call, verified)
-    if (isRefusal(taken)) return taken
-    if (call.parts.limits.spend(taken)) return null
-  }
-}
-
 async function send(
   call: Call,
   appended: Attempt,
   credential: Parameters<typeof inject>[1],
 ): Promise<Peeked | Refusal> {
-  const { parts, provider, hangup, stream } = call
-  const { firstByteSeconds, idleSeconds } = provider.limits
+  const { provider, stream } = call
   try {
     const authorized = inject(appended.audited, credential, provider)
-    const limited = parts.limits.spend(appended.unit) ? null : await spendAnother(call, appended)
-    if (limited) {
+    const answer = await forwardInTime(call, appended, authorized)
+    if (isRefusal(answer)) {
       const unsent = { ...appended, bytesIn: 0 }
-      await close(call, unsent, { status: null, providerStatus: null, error: limited.code })
-      return limited
+      await close(call, unsent, { status: null, providerStatus: null, error: answer.code })
+      return answer
     }
-    const terms = { firstByteMs: firstByteSeconds * 1000, idleMs: idleSeconds * 1000 }
-    const answer = await parts.upstream.forward(authorized, { ...terms, hangup, stream })
     if (!isFailure(answer)) return await peek(answer, provider.envelope, provider.limits)
     const refusal = stream?.refusal ?? refuseFailure(provider, answer)
     const error = brokenBecause(call, refusal.code)
@@ -159,6 +147,43 @@ async function send(
     throw error
   }
 }
+
+/**
+ * The unit is spent when there is a socket to send on. One that waited too long for that, or for the
+ * credential, has gone back: another is taken, and the call gets in line again.
+ */
+async function forwardInTime(
+  call: Call,
+  { unit, verified }: Attempt,
+  authorized: AuthorizedRequest,
+): Promise<Answer | Failure | Refusal> {
+  const { parts, provider, hangup, stream } = call
+  const { firstByteSeconds, idleSeconds } = provider.limits
+  const waits = { firstByteMs: firstByteSeconds * 1000, idleMs: idleSeconds * 1000 }
+  for (let current = unit, left = maxSends; left > 0; left -= 1) {
+    let isLate = false
+    const mayStart = () => {
+      isLate = !parts.limits.spend(current)
+      return !isLate
+    }
+    const answer = await parts.upstream.forward(authorized, { ...waits, hangup, stream, mayStart })
+    if (!isLate) return answer
+    // What was to be streamed is given up together with the request that it was for.
+    if (stream) break
+    const taken: Unit | Refusal = await takeUnit(call, verified)
+    if (isRefusal(taken)) return taken
+    current = taken
+  }
+  return refuse(
+    'overloaded',
+    `All connections to ${provider.title} are busy; nothing was sent.`,
+    {},
+    1,
+  )
+}
+
+/** Times that a call gets in line for a socket. */
+const maxSends = 4
 
 function refuseFailure(provider: Provider, { error, mayHaveArrived }: Failure): Refusal {
   const said = {
@@ -181,7 +206,8 @@ function saysExpired({ envelope }: Provider, peeked: Peeked): boolean {
 
 async function giveBack(call: Call, appended: Attempt, peeked: Peeked): Promise<null> {
   const headers = responseHeaders(peeked.answer.rawHeaders, placeOf(call, appended))
-  await reply({ ...peeked, headers }, call.response, ({ bytesOut, error }) =>
+  const idleMs = call.provider.limits.idleSeconds * 1000
+  await reply({ ...peeked, headers, idleMs }, call.response, ({ bytesOut, error }) =>
     close(call, appended, {
       status: peeked.answer.status,
       providerStatus: peeked.envelope?.value ?? null,

@@ -136,3 +136,64 @@ test('an own CA vouches for the origin that it was given for', async () => {
   const ownCa = { origins: new Set([origin]), pem: certificate }
   assert.equal(await read(await answered(send(origin, { ownCa }))), 'ok')
 })
+
+/** A provider with one socket for us, which its first request holds, and what it has received. */
+async function busy(connectMs: number) {
+  const received: string[] = []
+  const held = Promise.withResolvers<() => void>()
+  const origin = await serving((request, response) => {
+    received.push(request.url ?? '')
+    if (received.length === 1) held.resolve(() => response.end())
+    else response.end()
+  })
+  const upstream = createUpstream({ connectMs, connections: 1 })
+  upstreams.push(upstream)
+  const call = (path: string, more: { hangup?: Hangup; mayStart?: () => boolean } = {}) => {
+    const composed = {
+      ...{ provider: 'any', agentMethod: 'GET', method: 'GET', origin, path, query: null },
+      ...{ headers: [], body: null, action: null },
+    }
+    const request = { composed, query: null, headers: [], requestId: 'r', attemptNo: 1 }
+    return upstream.forward(request as unknown as AuthorizedRequest, {
+      ...{ firstByteMs: 20_000, idleMs: 20_000, hangup: new Hangup(), stream: null, ...more },
+    })
+  }
+  const first = call('/first')
+  const release = async () => {
+    const end = await held.promise
+    end()
+    const answer = await first
+    if (!isFailure(answer)) await read(answer)
+  }
+  await held.promise
+  return { call, release, received }
+}
+
+test('a call that gets no socket in time fails, and nothing of it is ever sent', async () => {
+  const { call, release, received } = await busy(50)
+  const failure = await call('/second')
+  assert.deepEqual(failure, { error: 'upstream_timeout', mayHaveArrived: false })
+  await release()
+  assert.ok(!isFailure(await call('/third')))
+  assert.deepEqual(received, ['/first', '/third'])
+})
+
+test('a call whose agent goes away while it waits for a socket leaves the queue', async () => {
+  const { call, release, received } = await busy(20_000)
+  const hangup = new Hangup()
+  const waiting = call('/second', { hangup })
+  hangup.happen()
+  assert.ok(isFailure(await waiting))
+  await release()
+  assert.ok(!isFailure(await call('/third')))
+  assert.deepEqual(received, ['/first', '/third'])
+})
+
+test('a call that may not start any more when its socket is there sends nothing', async () => {
+  const { call, release, received } = await busy(20_000)
+  const late = call('/second', { mayStart: () => false })
+  await release()
+  assert.ok(isFailure(await late))
+  assert.ok(!isFailure(await call('/third')))
+  assert.deepEqual(received, ['/first', '/third'])
+})

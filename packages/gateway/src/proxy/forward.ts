@@ -44,6 +44,8 @@ export type Terms = {
   readonly idleMs: number
   readonly hangup: Hangup
   readonly stream: Pick<BodyStream, 'length' | 'readable'> | null
+  /** Asked once a socket is there, before the first byte: false sends nothing and fails. */
+  readonly mayStart?: () => boolean
 }
 
 export type Upstream = {
@@ -78,7 +80,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     forward: (request, terms) =>
       new Promise((resolve) => {
         const { composed, query } = request
-        const handler = new AnswerHandler(resolve, terms.hangup)
+        const handler = new AnswerHandler(resolve, terms, 2 * options.connectMs)
         poolOf(composed.origin).dispatch(
           {
             method: composed.method as Dispatcher.HttpMethod,
@@ -121,15 +123,25 @@ class AnswerHandler implements Dispatcher.DispatchHandler, Answer {
   #end: ((sink: Sink) => void) | null = null
   #isAborted = false
   #resolve: (answer: Answer | Failure) => void
+  readonly #mayStart: () => boolean
+  readonly #tooLate: NodeJS.Timeout
 
-  constructor(resolve: (answer: Answer | Failure) => void, hangup: Hangup) {
+  /** `startMs`: how long it may take until there is a socket, a queue for one included. */
+  constructor(
+    resolve: (answer: Answer | Failure) => void,
+    { hangup, mayStart = always }: Terms,
+    startMs: number,
+  ) {
     this.#resolve = resolve
+    this.#mayStart = mayStart
+    this.#tooLate = setTimeout(() => this.abort(), startMs)
     hangup.listen(() => this.abort())
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
+    clearTimeout(this.#tooLate)
     this.#controller = controller
-    if (this.#isAborted) controller.abort(aborted)
+    if (this.#isAborted || !this.#mayStart()) this.abort()
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
@@ -150,6 +162,7 @@ class AnswerHandler implements Dispatcher.DispatchHandler, Answer {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    clearTimeout(this.#tooLate)
     const failure = failureOf(error)
     if (this.status === 0) this.#resolve(failure)
     else this.#finish((sink) => sink.fail(failure))
@@ -183,11 +196,17 @@ class AnswerHandler implements Dispatcher.DispatchHandler, Answer {
     this.#controller?.resume()
   }
 
+  /** Before it has a socket nothing was sent, and nobody has to wait for one to hear that. */
   abort(): void {
+    clearTimeout(this.#tooLate)
+    if (this.#controller === null) this.#resolve(notStarted)
     this.#isAborted = true
     this.#controller?.abort(aborted)
   }
 }
+
+const always = () => true
+const notStarted: Failure = { error: 'upstream_timeout', mayHaveArrived: false }
 
 const alreadyResolved = () => {}
 

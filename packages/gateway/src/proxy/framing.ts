@@ -21,7 +21,7 @@ export function checkFraming(request: IncomingMessage): Refusal | null {
   const lengths = values('content-length')
   const hosts = values('host')
   if (hosts.length !== 1) return broken('A request has exactly one Host header.')
-  if (!/^[\w.:[\]-]+$/.test(hosts[0] ?? '')) return broken('The Host header is no host.')
+  if (!isHost(hosts[0] ?? '')) return broken('The Host header is no host.')
   if (encodings.length > 0 && lengths.length > 0) {
     return broken('Transfer-Encoding and Content-Length together can be read in two ways.')
   }
@@ -38,6 +38,9 @@ export function checkFraming(request: IncomingMessage): Refusal | null {
   if (url.includes('#')) return broken('A request target has no fragment.')
   return null
 }
+
+const isHost = (text: string): boolean =>
+  /^[\w.:[\]-]+$/.test(text) && URL.canParse(`http://${text}`)
 
 const broken = (message: string): Refusal => refuse('bad_framing', message)
 

@@ -41,6 +41,7 @@ async function returned(provider: RequestListener, settle: (gate: Promise<void>)
     const peeked = {
       ...(await peek(answer, null, { heldStatuses: new Set() })),
       headers: answer.rawHeaders,
+      idleMs: 50_000,
     }
     await reply(peeked, response, async (how) => {
       settling.resolve(how)
@@ -155,6 +156,7 @@ test('an agent that goes away while its answer is paused leaves its socket to th
     const peeked = {
       ...(await peek(answer, null, { heldStatuses: new Set() })),
       headers: answer.rawHeaders,
+      idleMs: 50_000,
     }
     await reply(peeked, response, async (how) => void ended.push(how))
     clearInterval(look)
@@ -194,6 +196,38 @@ async function peeked(parts: readonly string[], heldStatuses: readonly number[])
   const peeking = Promise.resolve(peek(answer, envelope, { heldStatuses: new Set(heldStatuses) }))
   return { peeking, finish: last.resolve }
 }
+
+test('an agent that leaves an answer unread is hung up on, and the provider’s socket is free', async () => {
+  const ended: Returned[] = []
+  const origin = `http://127.0.0.1:${await listening((_request, response) => {
+    const more = () => void (response.destroyed || response.write(Buffer.alloc(65_536), more))
+    more()
+  })}`
+  const port = await listening(async (_request, response) => {
+    const composed = {
+      ...{ provider: 'any', agentMethod: 'GET', method: 'GET', origin, path: '/' },
+      ...{ query: null, headers: [], body: null, action: null },
+    }
+    const request = { composed, query: null, headers: [], requestId: 'r', attemptNo: 1 }
+    const answer = await upstream.forward(request as unknown as AuthorizedRequest, {
+      ...{ firstByteMs: 50_000, idleMs: 50_000, hangup: new Hangup(), stream: null },
+    })
+    if (isFailure(answer)) throw new Error(answer.error)
+    const peeked = {
+      ...(await peek(answer, null, { heldStatuses: new Set() })),
+      ...{ headers: answer.rawHeaders, idleMs: 100 },
+    }
+    await reply(peeked, response, async (how) => void ended.push(how))
+  })
+  const lazy = connect(port, '127.0.0.1', () => lazy.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n'))
+  lazy.on('error', () => {})
+  lazy.pause()
+  for (let left = 500; left > 0 && ended.length === 0; left -= 1) {
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  assert.equal(ended[0]?.error, 'client_gone')
+  lazy.destroy()
+})
 
 test('an answer that means success is not held for its end', async () => {
   const { peeking, finish } = await peeked(['{"status":0,"body":{"a":1', '}}'], [601])

@@ -99,7 +99,11 @@ function isPlainJson({ rawHeaders }: Answer): boolean {
 }
 
 /** A peeked answer with the headers that the agent gets: a flat list. */
-export type Returnable = Peeked & { readonly headers: readonly string[] }
+export type Returnable = Peeked & {
+  readonly headers: readonly string[]
+  /** Milliseconds that the agent may leave the answer unread: it holds a socket of the provider. */
+  readonly idleMs: number
+}
 
 export type Returned = {
   readonly bytesOut: number
@@ -117,20 +121,30 @@ export function reply(
   response: ServerResponse,
   settle: (returned: Returned) => Promise<void>,
 ): Promise<void> {
-  const { answer } = peeked
+  const { answer, idleMs } = peeked
   const headers = [...peeked.headers]
   const isEventStream = isEndless(headers)
   return new Promise((resolve) => {
     let held: Buffer | null = null
     let bytesOut = 0
     let isOver = false
+    let unread: NodeJS.Timeout | null = null
+    const hasRead = () => {
+      if (unread) clearTimeout(unread)
+      unread = null
+    }
 
+    const write = (bytes: Buffer): boolean => {
+      const flows = response.write(bytes)
+      if (!flows) unread ??= setTimeout(() => response.destroy(), idleMs)
+      return flows
+    }
     const pass = (bytes: Buffer): boolean => {
       bytesOut += bytes.length
-      if (isEventStream) return response.write(bytes)
+      if (isEventStream) return write(bytes)
       const before = held
       held = bytes
-      return before === null || response.write(before)
+      return before === null || write(before)
     }
     const over = async (error: Returned['error']) => {
       if (isOver) return
@@ -150,8 +164,12 @@ export function reply(
     }
     const end = (how: 'ended' | Failure) => void over(how === 'ended' ? null : how.error)
 
-    response.on('drain', () => answer.resume())
+    response.on('drain', () => {
+      hasRead()
+      answer.resume()
+    })
     response.on('close', () => {
+      hasRead()
       if (response.writableFinished || isOver) return
       void over('client_gone')
       answer.abort()
