@@ -104,9 +104,9 @@ export function openRooms(foundation: Foundation, publicUrl: string): Rooms {
   const expired = createExpiredTokenSweep({ store, clock })
   let policySeenAt = performance.now()
   const cutting = startTick(async () => {
-    await store.readPolicyEpoch()
+    const policyEpoch = await store.readPolicyEpoch()
     policySeenAt = performance.now()
-    await underWay.cutRevoked(verifier, clock())
+    await underWay.cutRevoked(verifier, { nowMs: clock(), policyEpoch })
   })
   const ticks = [
     cutting,
@@ -169,7 +169,7 @@ function createPages(foundation: Foundation, parts: PageParts) {
   app.route(
     '/',
     exchangeRoutes({
-      ...{ store, keys: signingKeys, catalog, publicUrl, clock, random, verifier, coalescer, log },
+      ...{ store, keys: signingKeys, catalog, publicUrl, clock, random, verifier, coalescer },
     }),
   )
   app.route(

@@ -46,7 +46,6 @@ export async function openGateway(store: Store, clock: Clock = Date.now) {
   const keys = await openSigningKeys({ store, vault, clock })
   const verifier = createVerifier({ store, keys, publicUrl, clock })
   const coalescer = createCoalescer({ store, clock })
-  const log = { info: () => {} }
   const app = new Hono<Env>()
   app.use(async (context, next) => {
     context.set('requestId', 'req_1')
@@ -58,7 +57,7 @@ export async function openGateway(store: Store, clock: Clock = Date.now) {
     return new Response(body, { status, headers })
   })
   const parts = { store, keys, catalog, publicUrl, clock, random: randomBytes }
-  app.route('/', exchangeRoutes({ ...parts, verifier, coalescer, log }))
+  app.route('/', exchangeRoutes({ ...parts, verifier, coalescer }))
   return { store, vault, keys, verifier, coalescer, app, clock }
 }
 
