@@ -169,7 +169,7 @@ function createPages(foundation: Foundation, parts: PageParts) {
   app.route(
     '/',
     exchangeRoutes({
-      ...{ store, keys: signingKeys, catalog, publicUrl, clock, random, verifier, coalescer },
+      ...{ store, keys: signingKeys, catalog, publicUrl, clock, random, verifier, coalescer, log },
     }),
   )
   app.route(

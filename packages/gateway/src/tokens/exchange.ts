@@ -15,6 +15,7 @@ export type Env = { Variables: { requestId: string } }
 export type ExchangeParts = IssueParts & {
   readonly verifier: Pick<Verifier, 'forget'>
   readonly coalescer: Coalescer
+  readonly log: { info(fields: object, message: string): void }
 }
 
 /** A request at this door: what its sender sent, and what we call it. */
@@ -142,14 +143,15 @@ async function readSent(context: Context<Env>, contentType: string): Promise<Sen
   }
 }
 
-/** Records a refusal once the caller is known; that of a stranger leaves none, or anyone could fill a log. */
+/** Records a refusal once the caller is known; that of a stranger is in the process log alone. */
 async function recordRefusal<Answer>(
-  { coalescer, catalog }: ExchangeParts,
+  { coalescer, catalog, log }: ExchangeParts,
   { requestId }: Sent,
   outcome: Outcome<Answer>,
 ): Promise<Outcome<Answer>> {
   const { caller, asked, answer } = outcome
   if (!isRefusal(answer)) return outcome
+  log.info({ requestId, code: answer.code, agent: caller?.agentId }, 'token refused')
   if (caller === null) return outcome
   await coalescer.record({
     kind: 'token.refused',

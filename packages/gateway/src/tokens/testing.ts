@@ -46,6 +46,7 @@ export async function openGateway(store: Store, clock: Clock = Date.now) {
   const keys = await openSigningKeys({ store, vault, clock })
   const verifier = createVerifier({ store, keys, publicUrl, clock })
   const coalescer = createCoalescer({ store, clock })
+  const log = { info: () => {} }
   const app = new Hono<Env>()
   app.use(async (context, next) => {
     context.set('requestId', 'req_1')
@@ -57,7 +58,7 @@ export async function openGateway(store: Store, clock: Clock = Date.now) {
     return new Response(body, { status, headers })
   })
   const parts = { store, keys, catalog, publicUrl, clock, random: randomBytes }
-  app.route('/', exchangeRoutes({ ...parts, verifier, coalescer }))
+  app.route('/', exchangeRoutes({ ...parts, verifier, coalescer, log }))
   return { store, vault, keys, verifier, coalescer, app, clock }
 }
 
